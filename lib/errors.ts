@@ -1,0 +1,46 @@
+/** What went wrong, for programs. See {@link MemcachedStoreError}. */
+export type MemcachedStoreErrorCode =
+  | 'ERR_UNAVAILABLE'
+  | 'ERR_TIMEOUT'
+  | 'ERR_TOO_LARGE'
+  | 'ERR_CONFLICT'
+  | 'ERR_NOT_SUPPORTED'
+  | 'ERR_CLOSED'
+  | 'ERR_PROTOCOL'
+
+/** The HTTP status that fits a code: Express answers with `error.status`. */
+const STATUS: Partial<Record<MemcachedStoreErrorCode, number>> = {
+  ERR_UNAVAILABLE: 503,
+  ERR_TIMEOUT: 503,
+  ERR_CONFLICT: 409,
+}
+
+/**
+ * Every failure of the store, told apart by `code`:
+ *
+ * | code | status | meaning |
+ * |---|---|---|
+ * | `ERR_UNAVAILABLE` | 503 | the server cannot be reached, is marked down, or has too much queued |
+ * | `ERR_TIMEOUT` | 503 | no answer within the option `timeout` |
+ * | `ERR_TOO_LARGE` | | the session is over `maxItemSize`; what was stored before stays |
+ * | `ERR_CONFLICT` | 409 | `onConflict: 'reject'`, or too many overlapping writes of one session |
+ * | `ERR_NOT_SUPPORTED` | | the server does not offer what the method needs |
+ * | `ERR_CLOSED` | | the store was closed |
+ * | `ERR_PROTOCOL` | | the server answered something that is not memcached's binary protocol |
+ *
+ * Messages never hold a session id, a secret or a password. The code is never `ENOENT`, which
+ * express-session reads as "no session" (its `index.js`, `store.get` in `session()`).
+ */
+export class MemcachedStoreError extends Error {
+  override readonly name: string = 'MemcachedStoreError'
+  readonly code: MemcachedStoreErrorCode
+  /** HTTP status for Express's error handler, where one fits. */
+  readonly status?: number
+
+  constructor(code: MemcachedStoreErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.code = code
+    const status = STATUS[code]
+    if (status !== undefined) this.status = status
+  }
+}

@@ -1,0 +1,1 @@
+export { MemcachedStoreError, type MemcachedStoreErrorCode } from './errors.ts'

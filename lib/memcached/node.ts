@@ -1,0 +1,60 @@
+import type { MemcachedStoreError } from '../errors.ts'
+
+/** The statuses that are answers rather than failures (memcached's protocol-binary, "Response Status"). */
+export const OK = 0x00
+export const NOT_FOUND = 0x01
+export const EXISTS = 0x02
+
+/** A server's answer. */
+export interface Reply {
+  /** {@link OK}, {@link NOT_FOUND} or {@link EXISTS}; anything else arrives as an error. */
+  readonly status: number
+  /** Of the item read; 0 for other operations. */
+  readonly flags: number
+  /** CAS token of the item read or written, in two halves: 64 bits do not fit a number. */
+  readonly casHigh: number
+  readonly casLow: number
+  /** The item read. A view of the connection's buffer, valid only until the callback returns. */
+  readonly value: Buffer
+}
+
+/** Called exactly once, possibly before the call it belongs to returns. */
+export type ReplyCallback = (error: MemcachedStoreError | null, reply: Reply | null) => void
+
+/** `add` wants no item there (else EXISTS), `replace` wants one (else NOT_FOUND), `set` wants nothing. */
+export type WriteMode = 'set' | 'add' | 'replace'
+
+/**
+ * One memcached server: the small interface a transport implements. Callbacks, not promises: a
+ * promise layer costs 0.3 to 0.5 µs on a path of 3 µs.
+ */
+export interface MemcachedNode {
+  /** For people and for the ring: `host:port` or the path of a socket. Never a password. */
+  readonly address: string
+
+  get(key: string, done: ReplyCallback): void
+
+  /**
+   * @param expiration - memcached's field: relative seconds up to 30 days, else Unix time; 0 is never.
+   * @param casHigh - with `casLow`: write only over this very item (else EXISTS); both 0 is no condition.
+   */
+  write(
+    mode: WriteMode,
+    key: string,
+    value: string | Buffer,
+    flags: number,
+    expiration: number,
+    casHigh: number,
+    casLow: number,
+    done: ReplyCallback,
+  ): void
+
+  /** With a CAS token, deletes only that very item (else EXISTS). */
+  delete(key: string, casHigh: number, casLow: number, done: ReplyCallback): void
+
+  /** Sets a new expiration and leaves value and CAS token alone. */
+  touch(key: string, expiration: number, done: ReplyCallback): void
+
+  /** Lets what is in flight finish, then frees every socket and timer. */
+  close(): Promise<void>
+}

@@ -1,0 +1,90 @@
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { until } from './until.ts'
+
+/** Is there a memcached binary on this machine? */
+export const hasMemcached: boolean = spawnSync('memcached', ['-V']).status === 0
+
+/** A real memcached daemon on loopback, to be tormented. */
+export class Memcached {
+  readonly port: number
+  readonly address: string
+  readonly #flags: readonly string[]
+  #process: ChildProcess
+
+  private constructor(port: number, flags: readonly string[], process: ChildProcess) {
+    this.port = port
+    this.address = `127.0.0.1:${port}`
+    this.#flags = flags
+    this.#process = process
+  }
+
+  /** Starts one on a port that the system picks. `flags` are memcached's own, such as `'-M'`, `'-m', '1'`. */
+  static async start(...flags: string[]): Promise<Memcached> {
+    const { port, process } = await launch(-1, flags)
+    return new Memcached(port, flags, process)
+  }
+
+  get pid(): number {
+    return this.#process.pid as number
+  }
+
+  /** SIGSTOP: it accepts connections (the kernel does) and never answers. */
+  freeze(): void {
+    this.#process.kill('SIGSTOP')
+  }
+
+  thaw(): void {
+    this.#process.kill('SIGCONT')
+  }
+
+  /** kill -9: everything it held is gone. */
+  async kill(): Promise<void> {
+    if (this.#process.exitCode !== null || this.#process.signalCode !== null) return
+    const gone = once(this.#process, 'exit')
+    this.#process.kill('SIGKILL')
+    await gone
+  }
+
+  /** Starts it again, empty, on the same port. */
+  async restart(): Promise<void> {
+    await this.kill()
+    this.#process = (await launch(this.port, this.#flags)).process
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.kill()
+  }
+}
+
+/** `-p -1` lets the system pick the port; memcached writes it to MEMCACHED_PORT_FILENAME (memcached.c). */
+async function launch(
+  port: number,
+  flags: readonly string[],
+): Promise<{ port: number; process: ChildProcess }> {
+  const folder = await mkdtemp(join(tmpdir(), 'memcached-'))
+  const file = join(folder, 'port')
+  const user = process.getuid?.() === 0 ? ['-u', 'nobody'] : []
+  if (user.length > 0) spawnSync('chmod', ['777', folder])
+  const child = spawn('memcached', ['-l', '127.0.0.1', '-p', String(port), '-U', '0', ...user, ...flags], {
+    env: { ...process.env, MEMCACHED_PORT_FILENAME: file },
+    stdio: ['ignore', 'ignore', 'pipe'],
+  })
+  let complaint = ''
+  child.stderr?.on('data', chunk => {
+    complaint += chunk
+  })
+  process.once('exit', () => child.kill('SIGKILL'))
+  try {
+    const found = await until(async () => {
+      if (child.exitCode !== null) throw new Error(`memcached ended with ${child.exitCode}: ${complaint}`)
+      return /^TCP INET: (\d+)$/m.exec(await readFile(file, 'utf8').catch(() => ''))?.[1]
+    })
+    return { port: Number(found), process: child }
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}
