@@ -1,3 +1,4 @@
+import type {} from 'vitest'
 import type { TestProject } from 'vitest/node'
 import { hasMemcached, Memcached } from './memcached.ts'
 
@@ -10,10 +11,10 @@ declare module 'vitest' {
 
 /** One real memcached for all files that need no fault: each uses a prefix of its own. */
 export default async function setup(project: TestProject): Promise<(() => Promise<void>) | undefined> {
-  const given = process.env['MEMCACHED_SERVERS']
+  const given = process.env.MEMCACHED_SERVERS
   if (given !== undefined && given !== '') {
     // Tests that read the variable would meet it too; they set their own.
-    delete process.env['MEMCACHED_SERVERS']
+    delete process.env.MEMCACHED_SERVERS
     project.provide('memcached', given)
     return undefined
   }
@@ -24,7 +25,7 @@ export default async function setup(project: TestProject): Promise<(() => Promis
   }
   const advice =
     'No memcached on this machine: tests against a real one are skipped (apt-get install memcached).'
-  if (process.env['REQUIRE_MEMCACHED'] === '1') throw new Error(advice)
+  if (process.env.REQUIRE_MEMCACHED === '1') throw new Error(advice)
   console.warn(advice)
   project.provide('memcached', null)
   return undefined
