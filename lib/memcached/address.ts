@@ -28,9 +28,9 @@ interface Access {
 /** memcached's own (memcached.1, option `-p`). */
 const DEFAULT_PORT = 11211
 
-/** The servers where the option gives none: Heroku's add-ons and most clients use these names. */
+/** The servers where the option gives none. memjs reads the last two variables, too (its `memjs.js`). */
 export function defaultServers(env: NodeJS.ProcessEnv): string {
-  const given = [env['MEMCACHED_SERVERS'], env['MEMCACHIER_SERVERS'], env['MEMCACHE_SERVERS']]
+  const given = [env.MEMCACHED_SERVERS, env.MEMCACHIER_SERVERS, env.MEMCACHE_SERVERS]
   return given.find(value => value !== undefined && value.trim() !== '') ?? 'localhost:11211'
 }
 
