@@ -139,6 +139,14 @@ describe('home', () => {
     expect(homesOf(servers.toReversed(), keys)).toEqual([1, 1, 1])
   })
 
+  test('a key that falls on a point belongs to its owner', () => {
+    const servers = ['a:1', 'b:1', 'c:1']
+    // A server's first points are the hashes of these very texts.
+    for (const [index, server] of servers.entries()) {
+      for (let i = 0; i < 40; i++) expect(new Ring(servers).home(`${server}-${i}`)).toBe(index)
+    }
+  })
+
   test('a host without a port is the same server as with 11211', () => {
     expect(homesOf(['a', 'b', '[::1]'], keysOf(500))).toEqual(
       homesOf(['a:11211', 'b:11211', '[::1]:11211'], keysOf(500)),
