@@ -44,3 +44,9 @@ export class MemcachedStoreError extends Error {
     if (status !== undefined) this.status = status
   }
 }
+
+/**
+ * The connection went while a request was on it: whether the server carried it out is not known.
+ * Internal; people see its `code`.
+ */
+export class ConnectionLostError extends MemcachedStoreError {}

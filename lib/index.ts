@@ -1,1 +1,8 @@
 export { MemcachedStoreError, type MemcachedStoreErrorCode } from './errors.ts'
+export type { MemjsClient, MemjsResponse } from './memcached/client-node.ts'
+export { type Callback, MemcachedStore } from './memcached-store.ts'
+export type { ConflictOutcome, StoreEvents } from './operations/context.ts'
+export type { Change } from './operations/update.ts'
+export type { ConflictResolver, MemcachedStoreOptions } from './options.ts'
+export type { Serializer } from './session/codec.ts'
+export type { TtlFunction } from './session/expiry.ts'

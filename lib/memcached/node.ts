@@ -18,7 +18,7 @@ export interface Reply {
   readonly value: Buffer
 }
 
-/** Called exactly once, possibly before the call it belongs to returns. */
+/** Called exactly once, never before the call it belongs to has returned. It must not throw. */
 export type ReplyCallback = (error: MemcachedStoreError | null, reply: Reply | null) => void
 
 /** `add` wants no item there (else EXISTS), `replace` wants one (else NOT_FOUND), `set` wants nothing. */

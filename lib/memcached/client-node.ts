@@ -1,0 +1,135 @@
+import { Utils } from 'memjs'
+import { MemcachedStoreError } from '../errors.ts'
+import type { MemcachedNode, Reply, ReplyCallback, WriteMode } from './node.ts'
+import { ADD, DELETE, GET, REPLACE, SET, statusError, TOUCH } from './protocol.ts'
+
+/** What the store uses of a memjs `Client`. */
+export interface MemjsClient {
+  seq: number
+  incrSeq(): void
+  perform(
+    key: string,
+    request: Buffer,
+    seq: number,
+    callback: (error: Error | null, response: MemjsResponse | null) => void,
+  ): void
+}
+
+/** What memjs hands to the callback of `perform`. */
+export interface MemjsResponse {
+  header: { status: number; cas: Buffer }
+  extras: Buffer
+  val: Buffer
+}
+
+const OPCODES: Record<WriteMode, number> = { set: SET, add: ADD, replace: REPLACE }
+const CAS_OFFSET = 16
+/** memjs counts into the sign bit, where its own encoder throws. */
+const LAST_SEQ = 0x7fff_ffff
+const NO_EXTRAS: Buffer = Buffer.alloc(0)
+
+/**
+ * A memjs client that the application brought. It routes and connects by itself, with memjs's faults;
+ * what can be mended from outside is: every operation ends by the store's deadline, and once.
+ */
+export class ClientNode implements MemcachedNode {
+  readonly address = 'the given memjs client'
+  readonly #client: MemjsClient
+  readonly #timeout: number
+  #closed = false
+
+  constructor(client: MemjsClient, timeout: number) {
+    this.#client = client
+    this.#timeout = timeout
+  }
+
+  get(key: string, done: ReplyCallback): void {
+    this.#perform(GET, key, NO_EXTRAS, '', 0, 0, done)
+  }
+
+  write(
+    mode: WriteMode,
+    key: string,
+    value: string | Buffer,
+    flags: number,
+    expiration: number,
+    casHigh: number,
+    casLow: number,
+    done: ReplyCallback,
+  ): void {
+    const extras = Buffer.allocUnsafe(8)
+    extras.writeUInt32BE(flags, 0)
+    extras.writeUInt32BE(expiration, 4)
+    this.#perform(OPCODES[mode], key, extras, value, casHigh, casLow, done)
+  }
+
+  delete(key: string, casHigh: number, casLow: number, done: ReplyCallback): void {
+    this.#perform(DELETE, key, NO_EXTRAS, '', casHigh, casLow, done)
+  }
+
+  touch(key: string, expiration: number, done: ReplyCallback): void {
+    const extras = Buffer.allocUnsafe(4)
+    extras.writeUInt32BE(expiration, 0)
+    this.#perform(TOUCH, key, extras, '', 0, 0, done)
+  }
+
+  /** The client belongs to the application, which closes it. */
+  async close(): Promise<void> {
+    this.#closed = true
+  }
+
+  #perform(
+    opcode: number,
+    key: string,
+    extras: Buffer,
+    value: string | Buffer,
+    casHigh: number,
+    casLow: number,
+    done: ReplyCallback,
+  ): void {
+    if (this.#closed) {
+      process.nextTick(done, new MemcachedStoreError('ERR_CLOSED', 'The store is closed'), null)
+      return
+    }
+    const client = this.#client
+    if (client.seq >= LAST_SEQ || client.seq < 0) client.seq = 0
+    client.incrSeq()
+    const request = Utils.makeRequestBuffer(opcode, key, extras, value, client.seq)
+    request.writeUInt32BE(casHigh, CAS_OFFSET)
+    request.writeUInt32BE(casLow, CAS_OFFSET + 4)
+    // memjs may answer twice, or never: the first of answer and deadline counts.
+    let settled = false
+    const settle: ReplyCallback = (error, reply) => {
+      if (settled) return
+      settled = true
+      clearTimeout(deadline)
+      done(error, reply)
+    }
+    const deadline = setTimeout(() => {
+      settle(
+        new MemcachedStoreError('ERR_TIMEOUT', `No answer from memcached within ${this.#timeout} ms`),
+        null,
+      )
+    }, this.#timeout)
+    client.perform(key, request, client.seq, (error, response) => {
+      if (error !== null || response === null) {
+        settle(
+          new MemcachedStoreError('ERR_UNAVAILABLE', 'memcached cannot be reached', { cause: error }),
+          null,
+        )
+      } else {
+        settle(statusError(response.header.status, this.address), toReply(response))
+      }
+    })
+  }
+}
+
+function toReply({ header, extras, val }: MemjsResponse): Reply {
+  return {
+    status: header.status,
+    flags: extras.length >= 4 ? extras.readUInt32BE(0) : 0,
+    casHigh: header.cas.readUInt32BE(0),
+    casLow: header.cas.readUInt32BE(4),
+    value: val,
+  }
+}

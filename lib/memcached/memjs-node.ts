@@ -1,0 +1,67 @@
+import { Client } from 'memjs'
+import type { MemcachedNode, ReplyCallback, WriteMode } from './node.ts'
+import { ADD, DELETE, GET, REPLACE, SET, TOUCH } from './protocol.ts'
+import { Request } from './request.ts'
+import type { Wire } from './wire.ts'
+
+const OPCODES: Record<WriteMode, number> = { set: SET, add: ADD, replace: REPLACE }
+const LAST_OPAQUE = 0x7fff_ffff
+
+/** One server through memjs: its client, writing to a wire of ours. */
+export class MemjsNode implements MemcachedNode {
+  readonly address: string
+  readonly #wire: Wire
+  readonly #client: Client
+  #opaque: number
+
+  /** @param opaque - the number of the last request, so that a test can begin near the end. */
+  constructor(address: string, wire: Wire, opaque = 0) {
+    this.address = address
+    this.#wire = wire
+    // No retries of memjs's own, which would repeat writes, and no logging to the console.
+    this.#client = new Client([wire], { retries: 1, logger: { log() {} } })
+    this.#opaque = opaque
+  }
+
+  get(key: string, done: ReplyCallback): void {
+    this.#perform(new Request(GET, key, '', 0, 0, 0, 0, this.#next()), done)
+  }
+
+  write(
+    mode: WriteMode,
+    key: string,
+    value: string | Buffer,
+    flags: number,
+    expiration: number,
+    casHigh: number,
+    casLow: number,
+    done: ReplyCallback,
+  ): void {
+    this.#perform(
+      new Request(OPCODES[mode], key, value, flags, expiration, casHigh, casLow, this.#next()),
+      done,
+    )
+  }
+
+  delete(key: string, casHigh: number, casLow: number, done: ReplyCallback): void {
+    this.#perform(new Request(DELETE, key, '', 0, 0, casHigh, casLow, this.#next()), done)
+  }
+
+  touch(key: string, expiration: number, done: ReplyCallback): void {
+    this.#perform(new Request(TOUCH, key, '', 0, expiration, 0, 0, this.#next()), done)
+  }
+
+  close(): Promise<void> {
+    return this.#wire.close()
+  }
+
+  #perform(request: Request, done: ReplyCallback): void {
+    this.#client.perform(request.key, request, request.opaque, done)
+  }
+
+  /** Stays within 31 bits: memjs encodes numbers as unsigned and counts as signed. */
+  #next(): number {
+    this.#opaque = this.#opaque === LAST_OPAQUE ? 1 : this.#opaque + 1
+    return this.#opaque
+  }
+}

@@ -1,0 +1,50 @@
+import type { MemcachedStoreError } from '../errors.ts'
+import type { Reply } from './node.ts'
+import { GET, NOOP, TOUCH } from './protocol.ts'
+
+/** One request to a server, and its place in the queue of those that wait for a reply. */
+export class Request {
+  readonly opcode: number
+  readonly key: string
+  readonly value: string | Buffer
+  readonly flags: number
+  readonly expiration: number
+  readonly casHigh: number
+  readonly casLow: number
+  readonly opaque: number
+
+  respond: (reply: Reply) => void = ignore
+  fail: (error: MemcachedStoreError) => void = ignore
+  /** The tick of the wire's clock at which it has failed. */
+  deadline = 0
+  /** Has it been sent again after a broken connection? Once is enough. */
+  repeated = false
+  next: Request | null = null
+
+  constructor(
+    opcode: number,
+    key: string,
+    value: string | Buffer,
+    flags: number,
+    expiration: number,
+    casHigh: number,
+    casLow: number,
+    opaque: number,
+  ) {
+    this.opcode = opcode
+    this.key = key
+    this.value = value
+    this.flags = flags
+    this.expiration = expiration
+    this.casHigh = casHigh
+    this.casLow = casLow
+    this.opaque = opaque
+  }
+
+  /** May it be carried out twice without anybody noticing? A write may not: see `operations/reconcile.ts`. */
+  get isRepeatable(): boolean {
+    return this.opcode === GET || this.opcode === TOUCH || this.opcode === NOOP
+  }
+}
+
+function ignore(): void {}

@@ -1,0 +1,205 @@
+import type { ConnectionOptions } from 'node:tls'
+import { ConnectionLostError, MemcachedStoreError } from '../errors.ts'
+import type { ServerAddress } from './address.ts'
+import { Connection } from './connection.ts'
+import type { Reply } from './node.ts'
+import { NOOP } from './protocol.ts'
+import { Request } from './request.ts'
+
+/** So much may wait on one connection. More means a server too slow, and piling up helps nobody. */
+export const MOST_REQUESTS = 16_384
+export const MOST_BYTES: number = 64 * 1024 * 1024
+
+/** No reply is longer than this, or than the largest item. */
+const MOST_BODY: number = 64 * 1024 * 1024
+/** Milliseconds between two looks at the deadlines, at most; a short timeout is looked at ten times. */
+const LONGEST_TICK = 50
+/** Milliseconds until a server that is down is asked again: doubled each time, up to the last. */
+const FIRST_PROBE = 100
+const LAST_PROBE = 5000
+
+export interface WireOptions {
+  readonly address: ServerAddress
+  readonly tls: ConnectionOptions | undefined
+  /** Milliseconds. */
+  readonly timeout: number
+  /** Bytes. */
+  readonly maxItemSize: number
+  /** Told when the server is found to be up, or down; never the same twice in a row. */
+  readonly onChange: (up: boolean) => void
+}
+
+/**
+ * What memjs writes to, in the place of its own `Server`: the requests of one server, over one
+ * connection after the other. Every request is answered by its deadline. A server that failed is down:
+ * requests fail at once, and a probe in the background finds out when it is back.
+ */
+export class Wire {
+  readonly #options: WireOptions
+  #connection: Connection | null = null
+  #up: boolean | undefined
+  #down: MemcachedStoreError | null = null
+  #probes = 0
+  #probe: NodeJS.Timeout | undefined
+  #closed = false
+  #drained: (() => void) | undefined
+
+  /*
+   * Deadlines are counted in ticks of one timer, not read from a clock: that costs a request nothing,
+   * and a process that was itself busy for a second looks at its socket before it blames the server.
+   */
+  readonly #tickLength: number
+  readonly #patience: number
+  #ticks = 0
+  #ticker: NodeJS.Timeout | undefined
+
+  /** Handlers of the request that memjs is about to write. */
+  #respond!: (reply: Reply) => void
+  #fail!: (error: MemcachedStoreError) => void
+
+  constructor(options: WireOptions) {
+    this.#options = options
+    this.#tickLength = Math.max(1, Math.min(LONGEST_TICK, Math.floor(options.timeout / 10)))
+    // One more, since the first tick may come at once.
+    this.#patience = Math.ceil(options.timeout / this.#tickLength) + 1
+  }
+
+  /** For memjs, which says before each request who is to be called. */
+  onResponse(_opaque: number, respond: (reply: Reply) => void): void {
+    this.#respond = respond
+  }
+
+  onError(_opaque: number, fail: (error: MemcachedStoreError) => void): void {
+    this.#fail = fail
+  }
+
+  /** For memjs. The request is answered exactly once, and not before this returns. */
+  write(request: Request): void {
+    request.respond = this.#respond
+    request.fail = this.#fail
+    const refusal = this.#refusal()
+    if (refusal !== null) {
+      process.nextTick(request.fail, refusal)
+      return
+    }
+    request.deadline = this.#ticks + this.#patience
+    this.#send(request)
+  }
+
+  /** Lets what is on its way end, by its deadline at the latest. Then no socket and no timer is left. */
+  async close(): Promise<void> {
+    this.#closed = true
+    clearTimeout(this.#probe)
+    if (this.#connection !== null && this.#connection.queue.size > 0 && this.#down === null) {
+      await new Promise<void>(resolve => {
+        this.#drained = resolve
+      })
+    }
+    clearInterval(this.#ticker)
+    this.#connection?.drop(this.#closedError())
+  }
+
+  #refusal(): MemcachedStoreError | null {
+    const connection = this.#connection
+    if (this.#closed) return this.#closedError()
+    const server = `memcached on ${this.#options.address.name}`
+    if (this.#down !== null) {
+      return new MemcachedStoreError('ERR_UNAVAILABLE', `${server} is down`, { cause: this.#down })
+    }
+    if (connection !== null && (connection.queue.size >= MOST_REQUESTS || connection.bytes >= MOST_BYTES)) {
+      return new MemcachedStoreError('ERR_UNAVAILABLE', `${server} is too slow: too much is waiting for it`)
+    }
+    return null
+  }
+
+  #closedError(): MemcachedStoreError {
+    return new MemcachedStoreError('ERR_CLOSED', 'The store is closed')
+  }
+
+  #send(request: Request): void {
+    this.#connection ??= this.#connect()
+    this.#connection.send(request)
+    this.#ticker ??= setInterval(() => this.#tick(), this.#tickLength).unref()
+  }
+
+  #connect(): Connection {
+    const { address, tls, maxItemSize } = this.#options
+    return new Connection({
+      address,
+      tls,
+      mostBody: Math.max(MOST_BODY, 2 * maxItemSize),
+      onProven: () => this.#rise(),
+      onEnd: error => this.#recover(error),
+    })
+  }
+
+  #tick(): void {
+    this.#ticks++
+    const due = this.#connection?.queue.first
+    if (due != null) {
+      if (due.deadline > this.#ticks) return
+      const { address, timeout } = this.#options
+      this.#connection?.drop(
+        new MemcachedStoreError(
+          'ERR_TIMEOUT',
+          `No answer from memcached on ${address.name} within ${timeout} ms`,
+        ),
+      )
+      return
+    }
+    this.#connection?.rest()
+    clearInterval(this.#ticker)
+    this.#ticker = undefined
+    this.#drained?.()
+  }
+
+  /** A connection has ended: give up, or go on with another. */
+  #recover(error: MemcachedStoreError): void {
+    const { queue, isProven, firstUnsent } = this.#connection as Connection
+    this.#connection = null
+    // A connection that had worked may break, at a restart for one; the server is given another chance.
+    const isDown = !isProven || !(error instanceof ConnectionLostError)
+    if (isDown && !this.#closed) this.#fall(error)
+    let isSent = true
+    for (let request = queue.first, next: Request | null; request !== null; request = next) {
+      next = request.next
+      if (request === firstUnsent) isSent = false
+      if (isDown || (isSent && (request.repeated || !request.isRepeatable))) {
+        request.fail(error)
+      } else {
+        request.repeated ||= isSent
+        this.#send(request)
+      }
+    }
+  }
+
+  #fall(error: MemcachedStoreError): void {
+    this.#down = error
+    const wait = Math.min(FIRST_PROBE * 2 ** this.#probes++, LAST_PROBE)
+    this.#probe = setTimeout(() => this.#ask(), wait * (0.5 + Math.random() / 2)).unref()
+    this.#tell(false)
+  }
+
+  /** Asks a server that is down whether it is back. */
+  #ask(): void {
+    const request = new Request(NOOP, '', '', 0, 0, 0, 0, 0)
+    request.deadline = this.#ticks + this.#patience
+    request.repeated = true
+    this.#connection = this.#connect()
+    this.#connection.rest()
+    this.#send(request)
+  }
+
+  /** The server has answered. */
+  #rise(): void {
+    this.#down = null
+    this.#probes = 0
+    this.#tell(true)
+  }
+
+  #tell(up: boolean): void {
+    if (up === this.#up) return
+    this.#up = up
+    this.#options.onChange(up)
+  }
+}

@@ -1,0 +1,43 @@
+import type { Cluster } from '../cluster/cluster.ts'
+import type { MemcachedStoreError } from '../errors.ts'
+import type { Settings } from '../options.ts'
+import type { Codec } from '../session/codec.ts'
+import type { Expiry } from '../session/expiry.ts'
+import type { Keys } from '../session/key.ts'
+import type { Lanes } from './lanes.ts'
+import type { Recent } from './recent.ts'
+
+/** What the operations work with: one set per store. */
+export interface Context {
+  readonly settings: Settings
+  readonly keys: Keys
+  readonly codec: Codec
+  readonly expiry: Expiry
+  readonly cluster: Cluster
+  readonly lanes: Lanes
+  /** Sessions without a date in their cookie, and when they were last touched. */
+  readonly touched: Recent
+  /** Tells the store's listeners, on a fresh tick: a throw of theirs must not meet our code. */
+  emit<E extends keyof StoreEvents>(event: E, ...args: StoreEvents[E]): void
+}
+
+/** The events of a store, with what their listeners get. */
+export interface StoreEvents {
+  /** A server can be reached again (only with `onUnavailable: 'anonymous'`). */
+  connect: []
+  /** No server can be reached (only with `onUnavailable: 'anonymous'`). */
+  disconnect: []
+  /** A save met another one of the same session, or its logout. */
+  conflict: [sid: string, detail: { outcome: ConflictOutcome }]
+  /** What is stored under this id is no session. */
+  corrupt: [sid: string]
+}
+
+/** How a conflict ended: `'destroyed'` is a save that came after a logout and was dropped. */
+export type ConflictOutcome = 'merged' | 'overwritten' | 'resolved' | 'rejected' | 'destroyed'
+
+/** Called once. The error is the store's own, or what the application's own code threw. */
+export type Done<T> = (error: Error | null, value?: T) => void
+
+/** A failure of the store itself, as opposed to one of the application's code. */
+export type StoreFailure = MemcachedStoreError

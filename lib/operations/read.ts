@@ -1,0 +1,31 @@
+import type { SessionData } from 'express-session'
+import { NOT_FOUND, type Reply } from '../memcached/node.ts'
+import { TOMBSTONE } from '../session/codec.ts'
+import { attachRevision, Revision } from '../session/revision.ts'
+import type { Context, Done } from './context.ts'
+import { textIn } from './item.ts'
+
+/** Reads a session: one round trip. Null where there is none, it is over, or it was logged out. */
+export function read(context: Context, sid: string, done: Done<SessionData | null>): void {
+  const key = context.keys.of(sid)
+  context.lanes.read(key, () => {
+    context.cluster.home(key).get(key, (error, reply) => {
+      if (error !== null) done(error)
+      else done(null, sessionIn(context, sid, key, reply as Reply))
+    })
+  })
+}
+
+/** The session in a reply, with its revision; null where there is none to be seen. */
+export function sessionIn(context: Context, sid: string, key: string, reply: Reply): SessionData | null {
+  if (reply.status === NOT_FOUND || (reply.flags & TOMBSTONE) !== 0) return null
+  const text = textIn(reply)
+  const session = text === null ? null : context.codec.decode(text)
+  if (text === null || session === null) {
+    context.emit('corrupt', sid)
+    return null
+  }
+  if (context.expiry.isOver(session)) return null
+  attachRevision(session, new Revision(key, text, reply.casHigh, reply.casLow))
+  return session
+}

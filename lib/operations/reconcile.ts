@@ -1,0 +1,118 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import type { SessionData } from 'express-session'
+import { ConnectionLostError, MemcachedStoreError } from '../errors.ts'
+import { NOT_FOUND, OK, type Reply, type WriteMode } from '../memcached/node.ts'
+import { isSession, isUnmodified, TOMBSTONE } from '../session/codec.ts'
+import { merge } from '../session/merge.ts'
+import type { ConflictOutcome, Context } from './context.ts'
+import { replied, textIn, toItem } from './item.ts'
+import { type Save, settle } from './save.ts'
+
+/** In one process saves of a session take turns, so this many lost races need many processes. */
+const MOST_ATTEMPTS = 32
+/** Milliseconds; the wait before another attempt is a random part of this at most. */
+const LONGEST_PAUSE = 50
+
+/**
+ * Brings a save that was refused, or whose reply was lost, to an end: looks at what is stored now and
+ * decides. Ends when the session is stored, when it turns out to be destroyed, or with an error.
+ *
+ * @param failure - what the first write failed with, if it did. @param refused - else its reply, if any.
+ */
+export async function reconcile(
+  context: Context,
+  save: Save,
+  failure: Error | null,
+  refused: Reply | null,
+): Promise<void> {
+  let missing = refused?.status === NOT_FOUND
+  let lost = failure
+  for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
+    if (lost !== null && !(lost instanceof ConnectionLostError)) throw lost
+    if (attempt > 0) await pause(Math.random() * Math.min(2 ** attempt, LONGEST_PAUSE))
+
+    const current = missing ? null : await currentItem(context, save)
+    const text = current === null ? save.text : await decide(context, save, current, lost !== null)
+    if (text === null) return
+    try {
+      const reply = await put(context, save, text, current)
+      if (reply.status === OK) {
+        settle(context, save, reply, text)
+        return
+      }
+      missing = reply.status === NOT_FOUND
+      lost = null
+    } catch (error) {
+      missing = false
+      lost = error as Error
+    }
+  }
+  throw new MemcachedStoreError('ERR_CONFLICT', 'Too many overlapping writes of one session: try again')
+}
+
+/** What is stored now, or null. */
+async function currentItem(context: Context, { item }: Save): Promise<Reply | null> {
+  const reply = await replied(done => context.cluster.home(item.key).get(item.key, done))
+  return reply.status === NOT_FOUND ? null : reply
+}
+
+/** `add` where nothing is: had it been destroyed meanwhile, the tombstone would refuse it. */
+function put(context: Context, save: Save, text: string, current: Reply | null): Promise<Reply> {
+  const { key, value, flags } = toItem(context, save.sid, save.item.key, text)
+  const mode: WriteMode = save.revision === undefined ? 'set' : current === null ? 'add' : 'replace'
+  const condition = mode === 'replace' ? current : null
+  return replied(done =>
+    context.cluster
+      .home(key)
+      .write(mode, key, value, flags, save.expiration, condition?.casHigh ?? 0, condition?.casLow ?? 0, done),
+  )
+}
+
+/** The text to write over what is stored, or null where nothing is to be written. */
+async function decide(context: Context, save: Save, current: Reply, lost: boolean): Promise<string | null> {
+  const theirText = textIn(current)
+  if (lost && theirText === save.text) {
+    // The write whose reply was lost had been carried out.
+    settle(context, save, current)
+    return null
+  }
+  const { revision } = save
+  if (revision === undefined) return save.text
+  if ((current.flags & TOMBSTONE) !== 0) {
+    tell(context, save, 'destroyed')
+    return null
+  }
+  // Refreshed, repaired or never written: nobody changed what this request read.
+  if (theirText === null || (isUnmodified(revision.text, theirText) && !revision.behind)) return save.text
+
+  const theirs = context.codec.decode(theirText)
+  if (theirs === null) return save.text
+  const base = context.codec.decode(revision.text) as SessionData
+  const mine = context.codec.decode(save.text) as SessionData
+  const { onConflict } = context.settings
+  if (onConflict === 'reject') {
+    tell(context, save, 'rejected')
+    throw new MemcachedStoreError(
+      'ERR_CONFLICT',
+      'The session was changed by another request since this one read it',
+    )
+  }
+  if (onConflict === 'overwrite') {
+    tell(context, save, 'overwritten')
+    return save.text
+  }
+  if (onConflict === 'merge') {
+    tell(context, save, 'merged')
+    const merged = merge(base, mine, theirs) as SessionData
+    return context.codec.encode({ ...merged, cookie: mine.cookie })
+  }
+  const resolved: unknown = await onConflict(base, mine, theirs)
+  if (!isSession(resolved))
+    throw new TypeError('Expected `onConflict` to return a session, with its `cookie`')
+  tell(context, save, 'resolved')
+  return context.codec.encode(resolved)
+}
+
+function tell(context: Context, save: Save, outcome: ConflictOutcome): void {
+  context.emit('conflict', save.sid, { outcome })
+}

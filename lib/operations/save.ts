@@ -1,0 +1,119 @@
+import { Session, type SessionData } from 'express-session'
+import { OK, type Reply } from '../memcached/node.ts'
+import { isSession, isUnmodified } from '../session/codec.ts'
+import { expiresOf } from '../session/expiry.ts'
+import { attachRevision, Revision, revisionOf } from '../session/revision.ts'
+import type { Context, Done } from './context.ts'
+import { destroy } from './destroy.ts'
+import { type Item, toItem } from './item.ts'
+import { reconcile } from './reconcile.ts'
+import { refresh } from './touch.ts'
+
+/** One save on its way: the session as it was when the save was asked for. */
+export interface Save {
+  readonly sid: string
+  readonly session: SessionData
+  readonly text: string
+  readonly item: Item
+  readonly expiration: number
+  /** The cookie's date in milliseconds. */
+  readonly expires: number | undefined
+  /** What the request read; undefined for a session that this store has not read. */
+  readonly revision: Revision | undefined
+}
+
+/**
+ * Saves a session: one round trip, on the condition that nothing changed since it was read, with no
+ * extra copy or parse unless something did. A session that is unmodified is only touched; one whose
+ * life is over is destroyed.
+ */
+export function save(context: Context, sid: string, session: SessionData, done: Done<void>): void {
+  const prepared = prepare(context, sid, session)
+  if (prepared instanceof Error) {
+    process.nextTick(done, prepared)
+  } else if (prepared === null) {
+    destroy(context, sid, done)
+  } else {
+    context.lanes.write(prepared.item.key, () => write(context, prepared, done))
+  }
+}
+
+/** Everything that can fail before the network; null where the session's life is over. */
+function prepare(context: Context, sid: string, session: SessionData): Save | Error | null {
+  try {
+    if (!isSession(session)) {
+      throw new TypeError('Expected `session` to be an object with a `cookie`, as express-session makes them')
+    }
+    const life = context.expiry.life(session, sid)
+    if (life <= 0) return null
+    const key = context.keys.of(sid)
+    const text = context.codec.encode(session)
+    return {
+      sid,
+      session,
+      text,
+      item: toItem(context, sid, key, text),
+      expiration: context.expiry.expiration(life + context.expiry.slack(session, life)),
+      expires: expiresOf(session.cookie),
+      revision: revisionOf(session, key),
+    }
+  } catch (error) {
+    return error instanceof Error
+      ? error
+      : new TypeError('The session could not be serialized', { cause: error })
+  }
+}
+
+function write(context: Context, save: Save, done: Done<void>): void {
+  const { item, expiration, revision } = save
+  const home = context.cluster.home(item.key)
+  const leave = (error: Error | null): void => {
+    context.lanes.leave(item.key)
+    done(error)
+  }
+  const written = (error: Error | null, reply: Reply | null): void => {
+    if (reply !== null && reply.status === OK) {
+      settle(context, save, reply)
+      leave(null)
+    } else {
+      // From here on a save is rare and slow: promises read better.
+      reconcile(context, save, error, reply).then(() => leave(null), leave)
+    }
+  }
+  if (revision === undefined) {
+    home.write('set', item.key, item.value, item.flags, expiration, 0, 0, written)
+  } else if (isUnmodified(revision.text, save.text)) {
+    refresh(context, save.sid, save.session, revision, leave)
+  } else if (revision.behind) {
+    written(null, null)
+  } else {
+    // Unlike `set`, a `replace` that is refused leaves the old item where it is.
+    home.write(
+      'replace',
+      item.key,
+      item.value,
+      item.flags,
+      expiration,
+      revision.casHigh,
+      revision.casLow,
+      written,
+    )
+  }
+}
+
+/** Remembers what is stored now, so that the next save of this request is conditional on it. */
+export function settle(context: Context, save: Save, reply: Reply, storedText: string = save.text): void {
+  if (save.expires === undefined) context.touched.note(save.item.key)
+  let { revision } = save
+  if (revision === undefined) {
+    // A live session will be saved again by its request; a plain object was only shown to us.
+    if (!(save.session instanceof Session)) return
+    revision = new Revision(save.item.key, save.text, 0, 0)
+    attachRevision(save.session, revision)
+  }
+  revision.text = save.text
+  revision.behind = storedText !== save.text
+  revision.casHigh = reply.casHigh
+  revision.casLow = reply.casLow
+  revision.expires = save.expires
+}

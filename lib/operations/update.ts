@@ -1,0 +1,56 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import type { SessionData } from 'express-session'
+import { MemcachedStoreError } from '../errors.ts'
+import { OK, type Reply } from '../memcached/node.ts'
+import { isSession } from '../session/codec.ts'
+import type { Context } from './context.ts'
+import { replied, toItem } from './item.ts'
+import { sessionIn } from './read.ts'
+
+/** Changes a session in place, or returns another one. */
+export type Change = (session: SessionData) => SessionData | void | Promise<SessionData | void>
+
+const MOST_ATTEMPTS = 100
+/** Milliseconds; the wait before another attempt is a random part of this at most. */
+const LONGEST_PAUSE = 50
+
+/**
+ * Reads, changes and writes until nothing came in between. In this process updates of one session
+ * take turns; others are met by the condition on the write.
+ */
+export async function update(context: Context, sid: string, change: Change): Promise<SessionData | null> {
+  const key = context.keys.of(sid)
+  await new Promise<void>(resolve => context.lanes.write(key, resolve))
+  try {
+    for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
+      if (attempt > 0) await pause(Math.random() * Math.min(2 ** attempt, LONGEST_PAUSE))
+      const current = await replied(done => context.cluster.home(key).get(key, done))
+      const session = sessionIn(context, sid, key, current)
+      if (session === null) return null
+      const changed = (await change(session)) ?? session
+      if (!isSession(changed))
+        throw new TypeError('Expected the update to leave a session, with its `cookie`')
+      const reply = await put(context, sid, key, changed, current)
+      if (reply.status === OK) return changed
+    }
+  } finally {
+    context.lanes.leave(key)
+  }
+  throw new MemcachedStoreError('ERR_CONFLICT', 'Too many overlapping updates of one session: try again')
+}
+
+function put(
+  context: Context,
+  sid: string,
+  key: string,
+  session: SessionData,
+  current: Reply,
+): Promise<Reply> {
+  const { expiry, codec, cluster } = context
+  const life = expiry.life(session, sid)
+  const { value, flags } = toItem(context, sid, key, codec.encode(session))
+  const expiration = expiry.expiration(life + expiry.slack(session, life))
+  return replied(done =>
+    cluster.home(key).write('replace', key, value, flags, expiration, current.casHigh, current.casLow, done),
+  )
+}

@@ -1,0 +1,255 @@
+import type { ConnectionOptions } from 'node:tls'
+import { inspect } from 'node:util'
+import type { SessionData } from 'express-session'
+import { defaultServers, parseServers, type ServerAddress } from './memcached/address.ts'
+import type { MemjsClient } from './memcached/client-node.ts'
+import { parseJson, type Serializer } from './session/codec.ts'
+import type { TtlFunction } from './session/expiry.ts'
+
+/**
+ * Settles two overlapping saves of one session. Gets plain copies: what this request read, what it
+ * wants to save, and what another request saved meanwhile. What it returns is stored; what it throws
+ * fails this save.
+ */
+export type ConflictResolver = (
+  base: SessionData,
+  mine: SessionData,
+  theirs: SessionData,
+) => SessionData | Promise<SessionData>
+
+/** Options of `MemcachedStore`. All have defaults; `undefined` is the same as leaving one out. */
+export interface MemcachedStoreOptions {
+  /**
+   * The servers: `host`, `host:port`, `[::1]:port`, `user:pass@host:port` (percent-encoded),
+   * `/path/to.sock`, `memcached://…`, `memcacheds://…` (TLS); one, several with commas, or a list.
+   * Each session lives on one of them, chosen as libmemcached's `ketama_weighted` does.
+   *
+   * @defaultValue the environment's `MEMCACHED_SERVERS`, `MEMCACHIER_SERVERS` or `MEMCACHE_SERVERS`, else `localhost:11211`
+   */
+  servers?: string | readonly string[] | undefined
+
+  /** A memjs client of your own instead of `servers`. It is never closed by the store. */
+  client?: MemjsClient | undefined
+
+  /** SASL PLAIN user for servers that name none in their address. Goes with `password`. */
+  username?: string | undefined
+
+  /** SASL PLAIN password. */
+  password?: string | undefined
+
+  /**
+   * TLS for all servers: `true`, or options of Node's `tls.connect` (`ca`, `cert`, `key`, `servername` …).
+   * Certificates and host names are verified unless these options say otherwise.
+   *
+   * @defaultValue only servers written as `memcacheds://…`
+   */
+  tls?: boolean | ConnectionOptions | undefined
+
+  /**
+   * Key = prefix + session id. Printable ASCII without spaces, at most 200 characters.
+   *
+   * @defaultValue `'sess:'`
+   */
+  prefix?: string | undefined
+
+  /**
+   * Seconds a session lives where its cookie has no expiry; or a function that decides for every
+   * session, whatever its cookie says. 0 or less destroys the session.
+   *
+   * @defaultValue 86400
+   */
+  ttl?: number | TtlFunction | undefined
+
+  /**
+   * Seconds a session's stored expiry may lag behind, so that requests that only read cost no write.
+   * No session dies earlier for it; one may live this much longer. 0 refreshes on every request.
+   *
+   * @defaultValue 1 % of the session's life, at most 300
+   */
+  touchAfter?: number | undefined
+
+  /**
+   * What happens when a session was changed between this request's read and its save: `'merge'`
+   * keeps both sides' changes (on the same value the later write wins), `'overwrite'` lets the later
+   * save win whole, `'reject'` fails it with `ERR_CONFLICT`, a function decides. A logout stays one
+   * in every mode.
+   *
+   * @defaultValue `'merge'`
+   */
+  onConflict?: 'merge' | 'overwrite' | 'reject' | ConflictResolver | undefined
+
+  /**
+   * Seconds for which a destroyed session stays refused to requests that loaded it before. Longer
+   * than the longest request. 0 remembers no logout.
+   *
+   * @defaultValue 300
+   */
+  tombstone?: number | undefined
+
+  /**
+   * What the application sees while no server can be reached: `'error'` gives errors with status
+   * 503, `'anonymous'` lets express-session serve requests without a session (`req.session` is
+   * undefined) until a server is back.
+   *
+   * @defaultValue `'error'`
+   */
+  onUnavailable?: 'error' | 'anonymous' | undefined
+
+  /**
+   * Milliseconds after which one memcached operation has failed, connecting included.
+   *
+   * @defaultValue 500
+   */
+  timeout?: number | undefined
+
+  /**
+   * The servers' `-I`, in bytes. Larger sessions are refused with `ERR_TOO_LARGE` and never sent:
+   * memcached deletes the old item when it refuses a new one.
+   *
+   * @defaultValue 1048576
+   */
+  maxItemSize?: number | undefined
+
+  /**
+   * Turns sessions into text and back. With values that are no JSON (dates, maps), overlapping edits
+   * of one such value are not merged: the later write wins.
+   *
+   * @defaultValue JSON
+   */
+  serializer?: Serializer | undefined
+}
+
+/** What the store works with: every option checked and filled in. */
+export interface Settings {
+  readonly servers: readonly ServerAddress[]
+  readonly client: MemjsClient | undefined
+  readonly tls: ConnectionOptions | undefined
+  readonly prefix: string
+  readonly ttl: number | TtlFunction
+  readonly touchAfter: number | undefined
+  readonly onConflict: 'merge' | 'overwrite' | 'reject' | ConflictResolver
+  readonly tombstone: number
+  readonly onUnavailable: 'error' | 'anonymous'
+  readonly timeout: number
+  readonly maxItemSize: number
+  readonly serializer: Serializer
+}
+
+/** The longest wait of a Node timer (Node's documentation, "Timers", `setTimeout`). */
+const LONGEST_TIMER = 0x7fff_ffff
+
+/** What each option must be, in words and as a test. */
+const EXPECTED: Record<
+  keyof MemcachedStoreOptions,
+  readonly [words: string, test: (value: unknown) => boolean]
+> = {
+  servers: ['a string or a list of strings', v => isString(v) || (Array.isArray(v) && v.every(isString))],
+  client: ['a memjs client', v => isObject(v) && isFunction(v.perform)],
+  username: ['a non-empty string', v => isString(v) && v !== ''],
+  password: ['a string', isString],
+  tls: ['a boolean or options of tls.connect', v => typeof v === 'boolean' || isObject(v)],
+  prefix: [
+    'at most 200 printable ASCII characters without spaces',
+    v => isString(v) && /^[\x21-\x7e]{0,200}$/.test(v),
+  ],
+  ttl: ['a number of seconds above 0 or a function', v => isFunction(v) || (isNumber(v) && v > 0)],
+  touchAfter: ['a finite number of seconds, 0 or more', v => isNumber(v) && v >= 0 && v < Infinity],
+  onConflict: [
+    "'merge', 'overwrite', 'reject' or a function",
+    v => isFunction(v) || v === 'merge' || v === 'overwrite' || v === 'reject',
+  ],
+  tombstone: ['a finite number of seconds, 0 or more', v => isNumber(v) && v >= 0 && v < Infinity],
+  onUnavailable: ["'error' or 'anonymous'", v => v === 'error' || v === 'anonymous'],
+  timeout: [
+    `a number of milliseconds from 1 to ${LONGEST_TIMER}`,
+    v => isNumber(v) && v >= 1 && v <= LONGEST_TIMER,
+  ],
+  maxItemSize: [
+    'a whole number of bytes, 1024 or more',
+    v => Number.isSafeInteger(v) && (v as number) >= 1024,
+  ],
+  serializer: [
+    'an object with the functions stringify and parse',
+    v => isObject(v) && isFunction(v.stringify) && isFunction(v.parse),
+  ],
+}
+
+/** Options whose value no message shows. */
+const SECRET = new Set(['servers', 'client', 'username', 'password', 'tls'])
+
+/**
+ * Checks and completes the options.
+ *
+ * @throws TypeError - naming the option, what it should be, and what it was.
+ */
+export function readOptions(options: MemcachedStoreOptions = {}): Settings {
+  if (typeof options !== 'object' || options === null) {
+    throw new TypeError(`Expected \`options\` to be an object, got ${show(options)}`)
+  }
+  for (const [name, value] of Object.entries(options)) {
+    if (!Object.hasOwn(EXPECTED, name)) {
+      throw new TypeError(`Unknown option \`${name}\`. Known are ${Object.keys(EXPECTED).join(', ')}`)
+    }
+    if (value === undefined) continue
+    const [words, test] = EXPECTED[name as keyof MemcachedStoreOptions]
+    if (!test(value)) {
+      const got = SECRET.has(name) ? `(${typeof value})` : show(value)
+      throw new TypeError(`Expected \`${name}\` to be ${words}, got ${got}`)
+    }
+  }
+  for (const name of ['servers', 'username', 'password', 'tls'] as const) {
+    if (options.client !== undefined && options[name] !== undefined) {
+      throw new TypeError(`Expected either \`client\` or \`${name}\`, got both: the client has its own`)
+    }
+  }
+  if ((options.username === undefined) !== (options.password === undefined)) {
+    throw new TypeError('Expected `username` and `password` to be given together, got only one')
+  }
+  return {
+    servers: options.client === undefined ? readServers(options) : [],
+    client: options.client,
+    tls: options.tls === true ? {} : options.tls === false ? undefined : options.tls,
+    prefix: options.prefix ?? 'sess:',
+    ttl: options.ttl ?? 86_400,
+    touchAfter: options.touchAfter,
+    onConflict: options.onConflict ?? 'merge',
+    tombstone: options.tombstone ?? 300,
+    onUnavailable: options.onUnavailable ?? 'error',
+    timeout: options.timeout ?? 500,
+    maxItemSize: options.maxItemSize ?? 1_048_576,
+    serializer: options.serializer ?? { stringify: JSON.stringify, parse: parseJson },
+  }
+}
+
+/** An address may carry its own credentials and ask for TLS; the options speak for the rest. */
+function readServers(options: MemcachedStoreOptions): ServerAddress[] {
+  const { username, password } = options
+  const tls = options.tls !== undefined && options.tls !== false
+  return parseServers(options.servers ?? defaultServers(process.env)).map(address => ({
+    ...address,
+    tls: address.tls || tls,
+    ...(address.username === undefined && username !== undefined && password !== undefined
+      ? { username, password }
+      : {}),
+  }))
+}
+
+function isString(value: unknown): value is string {
+  return typeof value === 'string'
+}
+
+function isNumber(value: unknown): value is number {
+  return typeof value === 'number' && !Number.isNaN(value)
+}
+
+function isFunction(value: unknown): boolean {
+  return typeof value === 'function'
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function show(value: unknown): string {
+  return `\`${inspect(value, { depth: 0, breakLength: Infinity, maxStringLength: 80 })}\` (${typeof value})`
+}

@@ -1,0 +1,97 @@
+import type { SessionData } from 'express-session'
+
+/** How sessions become text and back; the option `serializer`. */
+export interface Serializer {
+  stringify(session: SessionData): string
+  parse(text: string): unknown
+}
+
+/*
+ * Flags of a stored item. Plain JSON has 0, so that other languages read it as it is. Ours are high
+ * bits: the low ones are used by other clients for types of their own languages.
+ */
+/** A destroyed session: the value is empty, and the id stays refused until the item expires. */
+export const TOMBSTONE = 0x0001_0000
+/** The key is a hash; the value begins with the id as a JSON string and a newline. */
+export const NAMED = 0x0002_0000
+
+/** Session to text and back. */
+export class Codec {
+  readonly #serializer: Serializer
+
+  constructor(serializer: Serializer) {
+    this.#serializer = serializer
+  }
+
+  /** @throws whatever the serializer throws (a cycle, a BigInt), or a TypeError if it gives no string. */
+  encode(session: SessionData): string {
+    const text: unknown = this.#serializer.stringify(session)
+    if (typeof text !== 'string') {
+      throw new TypeError(`Expected \`serializer.stringify\` to return a string, got (${typeof text})`)
+    }
+    return text
+  }
+
+  /** The session in a text, or null where it holds none. */
+  decode(text: string): SessionData | null {
+    try {
+      const value = this.#serializer.parse(text)
+      return isSession(value) ? value : null
+    } catch {
+      return null
+    }
+  }
+}
+
+/** express-session cannot do without `cookie` (its `Store.createSession` reads `sess.cookie.expires`). */
+export function isSession(value: unknown): value is SessionData {
+  if (typeof value !== 'object' || value === null) return false
+  const cookie: unknown = (value as Partial<SessionData>).cookie
+  return typeof cookie === 'object' && cookie !== null
+}
+
+/**
+ * Parses JSON without `__proto__` keys: express-session copies a session with `for in`, where such a
+ * key would become a prototype. Spelled with an escape it counts too; `JSON.stringify` writes
+ * `\u00..` only for control characters, so few texts pay for the second look.
+ */
+export function parseJson(text: string): unknown {
+  if (text.indexOf('__proto__') === -1 && text.indexOf('\\u00') === -1) return JSON.parse(text)
+  return JSON.parse(text, (key, value) => (key === '__proto__' ? undefined : value))
+}
+
+/** The value to store under a hashed key. */
+export function addName(sid: string, text: string): string {
+  return `${JSON.stringify(sid)}\n${text}`
+}
+
+/** Splits what {@link addName} made; null where it is something else. */
+export function splitName(value: string): { sid: string; text: string } | null {
+  const end = value.indexOf('\n')
+  if (end === -1) return null
+  try {
+    const sid: unknown = JSON.parse(value.slice(0, end))
+    return typeof sid === 'string' ? { sid, text: value.slice(end + 1) } : null
+  } catch {
+    return null
+  }
+}
+
+/** How a text begins that express-session's own session gives: the cookie is its first key, and flat. */
+const COOKIE_FIRST = '{"cookie":{'
+/** What `session.touch()` changes; `originalMaxAge` drifts by a millisecond when the clock ticks in between. */
+const TOUCHED = /"originalMaxAge":\d+|"expires":"[^"]*"/g
+
+/**
+ * Is this session what was read, but for the cookie's date? Compares texts, and says no where it
+ * cannot tell (a serializer with another format): then it is written, which is safe.
+ */
+export function isUnmodified(before: string, after: string): boolean {
+  if (!before.startsWith(COOKIE_FIRST) || !after.startsWith(COOKIE_FIRST)) return before === after
+  // The first brace closes the cookie or lies inside it, so what follows it holds all data.
+  const endBefore = before.indexOf('}')
+  const endAfter = after.indexOf('}')
+  if (before.length - endBefore !== after.length - endAfter) return false
+  if (before.slice(endBefore) !== after.slice(endAfter)) return false
+  return before.slice(0, endBefore).replace(TOUCHED, '') === after.slice(0, endAfter).replace(TOUCHED, '')
+}

@@ -1,0 +1,125 @@
+import type { SessionData } from 'express-session'
+
+/** How long a session lives, in seconds, decided by the application. */
+export type TtlFunction = (session: SessionData, sid: string) => number
+
+/** memcached reads an expiration over 30 days as Unix time (protocol.txt, "Expiration times"). */
+const RELATIVE_LIMIT = 60 * 60 * 24 * 30
+/** The field is 32 bits wide. */
+const ABSOLUTE_LIMIT = 0xffff_ffff
+const NEVER = 0
+const MOST_SLACK = 300_000
+/** How long one computed ISO string serves for comparing. */
+const HORIZON = 1000
+
+/** How long sessions live, and what of it memcached is told. Times are milliseconds unless said otherwise. */
+export class Expiry {
+  readonly #ttl: number | TtlFunction
+  readonly #touchAfter: number | undefined
+  #horizon = ''
+  #horizonUntil = 0
+
+  /** @param ttl - seconds. @param touchAfter - seconds; undefined: 1 % of a session's life, at most 300. */
+  constructor(ttl: number | TtlFunction, touchAfter: number | undefined) {
+    this.#ttl = ttl
+    this.#touchAfter = touchAfter === undefined ? undefined : touchAfter * 1000
+  }
+
+  /**
+   * What is left of a session's life; 0 or less means it is over. The `ttl` function decides, else
+   * the cookie's `expires` or `maxAge`, else the `ttl` number.
+   *
+   * @throws TypeError - where the function or the cookie gives no usable time.
+   */
+  life(session: SessionData, sid: string): number {
+    if (typeof this.#ttl === 'function') {
+      const seconds: unknown = this.#ttl(session, sid)
+      if (typeof seconds !== 'number' || Number.isNaN(seconds)) {
+        throw new TypeError(`Expected \`ttl\` to return a number of seconds, got ${describe(seconds)}`)
+      }
+      return seconds * 1000
+    }
+    const cookie = session.cookie
+    const expires = expiresOf(cookie)
+    if (expires !== undefined) {
+      if (Number.isNaN(expires))
+        throw new TypeError('Expected `cookie.expires` to be a valid date, got an invalid one')
+      return expires - Date.now()
+    }
+    const maxAge: unknown = cookie.maxAge
+    if (typeof maxAge !== 'number') return this.#ttl * 1000
+    if (Number.isNaN(maxAge))
+      throw new TypeError('Expected `cookie.maxAge` to be a number of milliseconds, got NaN')
+    return maxAge
+  }
+
+  /**
+   * By how much the stored expiry may lag behind the true one, because `touch` writes only when it is
+   * that old. Everything stored lives this much longer, so that no session dies early.
+   *
+   * @param life - a `ttl` function's answer, where there is one; otherwise the cookie tells.
+   */
+  slack(session: SessionData, life: number): number {
+    if (this.#touchAfter !== undefined) return this.#touchAfter
+    const whole = typeof this.#ttl === 'function' ? life : wholeLife(session.cookie, this.#ttl)
+    return Math.min(whole / 100, MOST_SLACK)
+  }
+
+  /**
+   * memcached's expiration field for a life. Rounded up and a second more, since memcached's clock
+   * has whole seconds and an item set with 1 may live a moment only.
+   */
+  expiration(life: number): number {
+    const seconds = Math.ceil(life / 1000) + 1
+    if (seconds <= RELATIVE_LIMIT) return seconds
+    const absolute = Math.ceil((Date.now() + life) / 1000) + 1
+    return absolute <= ABSOLUTE_LIMIT ? absolute : NEVER
+  }
+
+  /**
+   * Is a session that was read past its cookie's date? memcached's own clock has whole seconds, the
+   * cookie has milliseconds. A `ttl` function stands above the cookie: then memcached decides alone.
+   */
+  isOver(session: SessionData): boolean {
+    if (typeof this.#ttl === 'function') return false
+    const expires: unknown = session.cookie.expires
+    // Comparing two ISO strings costs nothing, parsing a date 0.2 µs of a read of 3.
+    if (typeof expires === 'string' && isCanonical(expires) && expires > this.#soon()) return false
+    const time = expiresOf(session.cookie)
+    return time !== undefined && time + this.slack(session, 0) <= Date.now()
+  }
+
+  /** A moment at most {@link HORIZON} ahead, and never past, in ISO form. */
+  #soon(): string {
+    const now = Date.now()
+    if (now >= this.#horizonUntil || now < this.#horizonUntil - HORIZON) {
+      this.#horizonUntil = now + HORIZON
+      this.#horizon = new Date(this.#horizonUntil).toISOString()
+    }
+    return this.#horizon
+  }
+}
+
+/** The cookie's date in milliseconds, NaN if it is no date, undefined if it has none. */
+export function expiresOf(cookie: SessionData['cookie']): number | undefined {
+  const expires: unknown = cookie.expires
+  if (expires instanceof Date) return expires.getTime()
+  if (typeof expires === 'string') return Date.parse(expires)
+  if (typeof expires === 'number') return expires
+  return undefined
+}
+
+/** A cookie says how long it lives when fresh; one that does not (a hand-made one) is never touched late. */
+function wholeLife(cookie: SessionData['cookie'], ttl: number): number {
+  if (typeof cookie.originalMaxAge === 'number') return Math.max(cookie.originalMaxAge, 0)
+  return expiresOf(cookie) === undefined && typeof cookie.maxAge !== 'number' ? ttl * 1000 : 0
+}
+
+/** `2026-11-22T16:00:00.000Z`, whose order as text is its order in time. */
+function isCanonical(iso: string): boolean {
+  return iso.length === 24 && iso.charCodeAt(10) === 0x54 && iso.charCodeAt(23) === 0x5a
+}
+
+function describe(value: unknown): string {
+  return `\`${String(value)}\` (${typeof value})`
+}

@@ -1,0 +1,50 @@
+import { isDeepStrictEqual } from 'node:util'
+
+/** Beyond this depth values are merged whole: no stack runs out over a session. */
+const DEEPEST = 200
+
+type Dict = Record<string, unknown>
+
+/**
+ * Three-way merge of plain values: `base` is what both sides started from. What one side changed is
+ * kept; objects are merged key by key, arrays and scalars whole; where both changed the same leaf,
+ * `mine`, the later write, wins. `undefined` means absent. Pure: the arguments are left alone, the
+ * result may share parts with them.
+ */
+export function merge(base: unknown, mine: unknown, theirs: unknown, depth = 0): unknown {
+  if (same(mine, base)) return theirs
+  if (same(theirs, base) || depth === DEEPEST || !isDict(mine) || !isDict(theirs)) return mine
+  return mergeDicts(isDict(base) ? base : {}, mine, theirs, depth + 1)
+}
+
+function mergeDicts(base: Dict, mine: Dict, theirs: Dict, depth: number): Dict {
+  const merged: Dict = {}
+  for (const key of new Set([...Object.keys(mine), ...Object.keys(theirs)])) {
+    if (key === '__proto__') continue
+    const value = merge(own(base, key), own(mine, key), own(theirs, key), depth)
+    if (value !== undefined) merged[key] = value
+  }
+  return merged
+}
+
+function own(dict: Dict, key: string): unknown {
+  return Object.hasOwn(dict, key) ? dict[key] : undefined
+}
+
+/** Only a plain object has keys to merge: a Date, a Map or an array is one value. */
+function isDict(value: unknown): value is Dict {
+  if (typeof value !== 'object' || value === null) return false
+  const prototype: unknown = Object.getPrototypeOf(value)
+  return prototype === Object.prototype || prototype === null
+}
+
+function same(a: unknown, b: unknown): boolean {
+  if (a === b) return true
+  if (typeof a !== 'object' || typeof b !== 'object') return false
+  try {
+    return isDeepStrictEqual(a, b)
+  } catch {
+    // Nested too deeply to compare: taken as changed, so that nobody's edit is dropped unseen.
+    return false
+  }
+}
