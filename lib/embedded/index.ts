@@ -1,1 +1,1 @@
-export {}
+export { EmbeddedMemcached, type EmbeddedMemcachedOptions } from './embedded-memcached.ts'
