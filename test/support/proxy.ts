@@ -1,0 +1,271 @@
+import { once } from 'node:events'
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
+import { Frames, isMessage, WRITES } from './frames.ts'
+
+/** How a connection is cut: FIN after what was sent, or RST. */
+export type Ending = 'fin' | 'reset'
+
+/** What becomes of a reply; null lets it vanish. */
+export type Tamper = (reply: Buffer) => Buffer | null
+
+/** A TCP proxy in front of a memcached: counts what passes by and does harm on demand, to all its connections. */
+export class TcpProxy implements AsyncDisposable {
+  /** Connections accepted so far. */
+  connections = 0
+  /** Requests that came by, by opcode. */
+  readonly requests: Map<number, number> = new Map()
+
+  readonly #target: Target
+  readonly #server: Server
+  readonly #links: Set<Link> = new Set()
+  #port = 0
+  #tamper: Tamper | null = null
+  #delay = 0
+  #forwards = true
+  #cut: { after: number; how: Ending; times: number } | null = null
+
+  private constructor(target: string) {
+    const [host, port] = target.split(':') as [string, string]
+    this.#target = { host, port: Number(port) }
+    this.#server = createServer(client => this.#accept(client))
+  }
+
+  /** @param target - `host:port` of a memcached. */
+  static async start(target: string): Promise<TcpProxy> {
+    const proxy = new TcpProxy(target)
+    await proxy.#listen()
+    return proxy
+  }
+
+  get address(): string {
+    return `127.0.0.1:${this.#port}`
+  }
+
+  /** Connections that are open now. */
+  get open(): number {
+    return this.#links.size
+  }
+
+  /** How many requests came by: of these opcodes, or of all. */
+  count(...opcodes: number[]): number {
+    let sum = 0
+    for (const [opcode, times] of this.requests)
+      if (opcodes.length === 0 || opcodes.includes(opcode)) sum += times
+    return sum
+  }
+
+  /** Ends every fault: what was held flows on, what was refused is accepted. */
+  async pass(): Promise<void> {
+    this.#tamper = null
+    this.#delay = 0
+    this.#forwards = true
+    this.#cut = null
+    for (const link of this.#links) link.release()
+    if (!this.#server.listening) await this.#listen()
+  }
+
+  /** Each reply comes so many milliseconds later. */
+  delay(ms: number): void {
+    this.#delay = ms
+  }
+
+  /** Replies wait here, in their order, until {@link pass}. */
+  hold(): void {
+    this.#delay = Infinity
+  }
+
+  /** Each reply passes through this. */
+  tamper(change: Tamper): void {
+    this.#tamper = change
+  }
+
+  /** Requests arrive, replies vanish. */
+  swallow(): void {
+    this.#tamper = () => null
+  }
+
+  /** Connections are accepted and kept, and nothing passes. */
+  silence(): void {
+    this.#forwards = false
+  }
+
+  /** The next write reaches the server; its reply does not come back, and the connection ends so (or stays silent). */
+  loseNextReply(how: Ending | 'silence'): void {
+    this.#tamper = reply => {
+      if (!WRITES.has(reply[1] as number)) return reply
+      this.#tamper = how === 'silence' ? () => null : null
+      if (how !== 'silence') this.cutNow(how)
+      return null
+    }
+  }
+
+  /** Cuts every connection that is open. */
+  cutNow(how: Ending): void {
+    for (const link of this.#links) link.cut(how)
+  }
+
+  /** A connection is cut after so many further bytes of replies; so many connections in all. */
+  cutAfter(bytes: number, how: Ending, times = 1): void {
+    this.#cut = { after: bytes, how, times }
+    for (const link of this.#links) link.sent = 0
+  }
+
+  /** Nobody listens any more, and nobody is connected. */
+  async refuse(): Promise<void> {
+    this.cutNow('reset')
+    this.#server.close()
+    await once(this.#server, 'close')
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#server.listening) await this.refuse()
+  }
+
+  async #listen(): Promise<void> {
+    this.#server.listen(this.#port, '127.0.0.1')
+    await once(this.#server, 'listening')
+    this.#port = (this.#server.address() as AddressInfo).port
+  }
+
+  #accept(client: Socket): void {
+    this.connections++
+    const link = new Link(client, connect(this.#target), {
+      request: frame => this.#note(frame),
+      forwards: () => this.#forwards,
+      reply: frame => (this.#tamper === null ? frame : this.#tamper(frame)),
+      delay: () => this.#delay,
+      write: bytes => this.#write(link, bytes),
+      closed: () => this.#links.delete(link),
+    })
+    this.#links.add(link)
+  }
+
+  #note(frame: Buffer): void {
+    if (!isMessage(frame)) return
+    const opcode = frame[1] as number
+    this.requests.set(opcode, (this.requests.get(opcode) ?? 0) + 1)
+  }
+
+  #write(link: Link, bytes: Buffer): void {
+    const cut = this.#cut
+    if (cut === null || link.sent + bytes.length < cut.after) {
+      link.sent += bytes.length
+      link.client.write(bytes)
+      return
+    }
+    if (--cut.times === 0) this.#cut = null
+    link.client.write(bytes.subarray(0, cut.after - link.sent))
+    link.cut(cut.how)
+  }
+}
+
+interface Target {
+  readonly host: string
+  readonly port: number
+}
+
+interface Hooks {
+  request(frame: Buffer): void
+  forwards(): boolean
+  reply(frame: Buffer): Buffer | null
+  /** Milliseconds; Infinity holds. */
+  delay(): number
+  write(bytes: Buffer): void
+  closed(): void
+}
+
+/** One client's connection and its way to the server. */
+class Link {
+  readonly client: Socket
+  /** Bytes of replies, since the last fault was set. */
+  sent = 0
+  readonly #server: Socket
+  readonly #hooks: Hooks
+  #waiting: { due: number; bytes: Buffer }[] = []
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(client: Socket, server: Socket, hooks: Hooks) {
+    this.client = client
+    this.#server = server
+    this.#hooks = hooks
+    client.setNoDelay(true)
+    server.setNoDelay(true)
+    const requests = new Frames()
+    const replies = new Frames()
+    client.on('data', chunk => {
+      for (const frame of requests.take(chunk)) hooks.request(frame)
+      if (hooks.forwards() && !server.destroyed) server.write(chunk)
+    })
+    server.on('data', chunk => {
+      client.cork()
+      for (const frame of replies.take(chunk)) this.#reply(frame)
+      client.uncork()
+    })
+    client.on('error', () => {})
+    server.on('error', () => {})
+    server.on('close', () => client.end())
+    client.on('close', () => {
+      clearTimeout(this.#timer)
+      server.destroy()
+      hooks.closed()
+    })
+  }
+
+  /** Lets go what is held or late, in its order. */
+  release(): void {
+    for (const one of this.#waiting) one.due = 0
+    this.#drain()
+  }
+
+  cut(how: Ending): void {
+    this.#waiting = []
+    this.#server.destroy()
+    // What was written leaves before the end.
+    this.client.uncork()
+    if (how === 'reset') this.client.resetAndDestroy()
+    else this.client.end()
+  }
+
+  #reply(frame: Buffer): void {
+    const bytes = this.#hooks.reply(frame)
+    if (bytes === null || this.client.writableEnded || this.client.destroyed) return
+    const delay = this.#hooks.delay()
+    if (delay === 0 && this.#waiting.length === 0) {
+      this.#hooks.write(bytes)
+      return
+    }
+    this.#waiting.push({ due: performance.now() + delay, bytes })
+    if (this.#waiting.length === 1) this.#drain()
+  }
+
+  #drain(): void {
+    clearTimeout(this.#timer)
+    for (;;) {
+      const next = this.#waiting[0]
+      if (next === undefined || this.client.writableEnded || this.client.destroyed) return
+      const wait = next.due - performance.now()
+      if (wait > 0) {
+        if (wait < Infinity) this.#timer = setTimeout(() => this.#drain(), wait)
+        return
+      }
+      this.#waiting.shift()
+      this.#hooks.write(next.bytes)
+    }
+  }
+}
+
+/** Tampers with a reply's opaque, so that it belongs to a request that was never sent. */
+export function foreignOpaque(reply: Buffer): Buffer {
+  const changed = Buffer.from(reply)
+  changed.writeUInt32BE((changed.readUInt32BE(12) + 0x1000_0000) >>> 0, 12)
+  return changed
+}
+
+/** Announces a body of so many bytes. */
+export function bodyLength(bytes: number): Tamper {
+  return reply => {
+    const changed = Buffer.from(reply)
+    changed.writeUInt32BE(bytes, 8)
+    return changed
+  }
+}

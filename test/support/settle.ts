@@ -1,0 +1,221 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { SessionData } from 'express-session'
+import { expect } from 'vitest'
+import { type MemcachedStore, MemcachedStoreError } from '../../lib/index.ts'
+import { until } from './until.ts'
+
+/** What became of one operation. */
+export interface Outcome {
+  readonly what: string
+  /** How often it settled. */
+  calls: number
+  readonly started: number
+  ended: number
+  error: unknown
+  value: unknown
+}
+
+type Callback = (error?: unknown, value?: unknown) => void
+/** Calls a method of the store, with the callback or, without one, for its promise. */
+type Call = (callback?: Callback) => unknown
+
+/** A bound on what the product may take beyond its deadline, in milliseconds. */
+const GRACE = 100
+
+/** A session that says whose it is, so that one which reaches another request shows. */
+export function ownSession(sid: string, more: Record<string, unknown> = {}): SessionData {
+  return { cookie: { originalMaxAge: null }, owner: sid, ...more } as unknown as SessionData
+}
+
+/**
+ * Runs operations of a store, by turns with a callback and for a promise, and watches how they settle.
+ * {@link settled} is the verdict.
+ */
+export class Operations implements Disposable {
+  readonly #store: MemcachedStore
+  readonly #timeout: number
+  readonly #stalls: Stalls = new Stalls()
+  #running: Outcome[] = []
+  #started = 0
+
+  /** @param timeout - the store's. */
+  constructor(store: MemcachedStore, timeout: number) {
+    this.#store = store
+    this.#timeout = timeout
+  }
+
+  get(sid: string): Promise<Outcome> {
+    return this.#run(
+      `get ${sid}`,
+      callback => this.#store.get(sid, callback as never),
+      value => isOwn(sid, value),
+    )
+  }
+
+  set(sid: string, session: SessionData = ownSession(sid)): Promise<Outcome> {
+    return this.#run(`set ${sid}`, callback => this.#store.set(sid, session, callback as never))
+  }
+
+  touch(sid: string): Promise<Outcome> {
+    return this.#run(`touch ${sid}`, callback => this.#store.touch(sid, ownSession(sid), callback as never))
+  }
+
+  destroy(sid: string): Promise<Outcome> {
+    return this.#run(`destroy ${sid}`, callback => this.#store.destroy(sid, callback as never))
+  }
+
+  getMany(sids: string[]): Promise<Outcome> {
+    const isOwnMap = (value: unknown): boolean =>
+      value instanceof Map && [...value].every(([sid, session]) => sids.includes(sid) && isOwn(sid, session))
+    return this.#run(`getMany of ${sids}`, callback => this.#store.getMany(sids, callback as never), isOwnMap)
+  }
+
+  /** `count` operations at once, of all kinds; most are reads and writes. */
+  burst(count: number, name = 'burst'): Promise<Outcome[]> {
+    return Promise.all(Array.from({ length: count }, (_, index) => this.#mixed(index, `${name}-${index}`)))
+  }
+
+  /** Runs `inFlight` operations at any time, each after a short pause, until `end` holds. */
+  async steadily(inFlight: number, end: Promise<unknown>): Promise<void> {
+    let over = false
+    const ending = end.finally(() => {
+      over = true
+    })
+    const worker = async (_: unknown, number: number): Promise<void> => {
+      for (let turn = 0; !over; turn++) {
+        await this.#mixed(turn, `steady-${number}`)
+        await sleep(2)
+      }
+    }
+    await Promise.all([ending, ...Array.from({ length: inFlight }, worker)])
+  }
+
+  /**
+   * Waits for all operations so far, and for their deadlines, and demands: each settled exactly once,
+   * within the deadline and 100 ms, beside what the machine held up the event loop; errors are the
+   * store's, of these codes, and name no session; values are the session's own.
+   */
+  async settled(...codes: string[]): Promise<Outcome[]> {
+    const outcomes = this.#running
+    this.#running = []
+    const allowed = codes.length > 0 ? codes : ['ERR_UNAVAILABLE', 'ERR_TIMEOUT']
+    await until(() => outcomes.every(({ calls }) => calls > 0) || null).catch(() => {})
+    const never = outcomes.filter(({ calls }) => calls === 0).map(({ what }) => what)
+    expect(never, 'never settled').toEqual([])
+    // Whoever settles an operation again does so by its deadline at the latest.
+    const last = Math.max(...outcomes.map(({ started }) => started))
+    await sleep(Math.max(0, last + this.#timeout + GRACE - performance.now()))
+    expect(outcomes.filter(({ calls }) => calls !== 1)).toEqual([])
+    const late = outcomes.filter(
+      one => one.ended - one.started > this.#timeout + GRACE + this.#stalls.within(one),
+    )
+    expect(late, `later than ${this.#timeout} + ${GRACE} ms`).toEqual([])
+    for (const { error } of outcomes) {
+      if (error === null) continue
+      expect(error).toBeInstanceOf(MemcachedStoreError)
+      const { code, status, message } = error as MemcachedStoreError
+      expect(allowed, message).toContain(code)
+      expect(status).toBe(code === 'ERR_UNAVAILABLE' || code === 'ERR_TIMEOUT' ? 503 : undefined)
+      expect(message).not.toMatch(/(burst|steady)-\d/)
+    }
+    return outcomes
+  }
+
+  /** Waits until the store serves again, and then demands that it serves everything. */
+  async recovered(limit = 10_000): Promise<void> {
+    const probe = `recovery-${this.#started}`
+    const serves = async (): Promise<boolean> => {
+      const { error } = await this.set(probe)
+      return error === null
+    }
+    await until(serves, limit)
+    await this.settled('ERR_UNAVAILABLE', 'ERR_TIMEOUT', 'ERR_PROTOCOL')
+    const outcomes = await this.burst(50, 'recovered-burst')
+    await this.settled()
+    expect(outcomes.filter(({ error }) => error !== null)).toEqual([])
+    expect((await this.get(probe)).value).toMatchObject({ owner: probe })
+  }
+
+  [Symbol.dispose](): void {
+    this.#stalls[Symbol.dispose]()
+  }
+
+  #mixed(turn: number, sid: string): Promise<Outcome> {
+    switch (turn % 8) {
+      case 5:
+        return this.touch(sid)
+      case 6:
+        return this.destroy(sid)
+      case 7:
+        return this.getMany([sid, `${sid}-more`])
+      case 0:
+      case 3:
+        return this.set(sid)
+      default:
+        return this.get(sid)
+    }
+  }
+
+  #run(what: string, call: Call, isRight: (value: unknown) => boolean = () => true): Promise<Outcome> {
+    const outcome: Outcome = {
+      what,
+      calls: 0,
+      started: performance.now(),
+      ended: 0,
+      error: null,
+      value: undefined,
+    }
+    this.#running.push(outcome)
+    const withCallback = this.#started++ % 2 === 0
+    return new Promise((resolve, reject) => {
+      const settle: Callback = (error, value) => {
+        outcome.calls++
+        if (outcome.calls > 1) return
+        outcome.ended = performance.now()
+        outcome.error = error ?? null
+        outcome.value = value
+        if (outcome.error === null && !isRight(value)) reject(new Error(`${what} got what is not its own`))
+        else resolve(outcome)
+      }
+      if (withCallback) call(settle)
+      else (call() as Promise<unknown>).then(value => settle(null, value), settle)
+    })
+  }
+}
+
+function isOwn(sid: string, session: unknown): boolean {
+  return session === null || session === undefined || (session as { owner: string }).owner === sid
+}
+
+/** When, and for how long, nothing in this process could run: the machine's doing, not the product's. */
+class Stalls implements Disposable {
+  readonly #every = 10
+  readonly #found: { at: number; length: number }[] = []
+  readonly #timer: NodeJS.Timeout
+  #last: number = performance.now()
+
+  constructor() {
+    this.#timer = setInterval(() => this.#tick(), this.#every)
+  }
+
+  /** How much of this time was lost. */
+  within({ started, ended }: { started: number; ended: number }): number {
+    this.#tick()
+    let sum = 0
+    for (const { at, length } of this.#found) {
+      if (at >= started && at - length <= ended) sum += length
+    }
+    return sum
+  }
+
+  #tick(): void {
+    const now = performance.now()
+    const length = now - this.#last - this.#every
+    this.#last = now
+    if (length > 2) this.#found.push({ at: now, length })
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer)
+  }
+}
