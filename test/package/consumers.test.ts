@@ -1,0 +1,130 @@
+import { execFile } from 'node:child_process'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+
+// The packed package, installed as a user would. `npm test` has built it (`pretest`): building here
+// would pull `dist` away from under the files that run beside this one.
+
+const run = promisify(execFile)
+const root = fileURLToPath(new URL('../..', import.meta.url))
+const tsc = join(root, 'node_modules/typescript/bin/tsc')
+
+/** What every consumer does with the store, and what it prints. */
+const visit = `
+  const server = await EmbeddedMemcached.start()
+  const store = new MemcachedStore({ servers: server.address })
+  await store.set('an id', { cookie: { originalMaxAge: 60_000 }, name: 'Ada' })
+  const session = await store.get('an id')
+  await store.close()
+  await server.stop()
+`
+const print = `console.log(session?.name, 'in', store instanceof Store ? 'a Store' : 'something else')`
+const printed = 'Ada in a Store\n'
+
+const esmImports = `
+  import expressSession from 'express-session'
+  import { MemcachedStore } from 'express-session-memcached'
+  import { EmbeddedMemcached } from 'express-session-memcached/embedded'
+  const { Store } = expressSession
+`
+const cjsImports = `
+  const { Store } = require('express-session')
+  const { MemcachedStore } = require('express-session-memcached')
+  const { EmbeddedMemcached } = require('express-session-memcached/embedded')
+`
+/** TypeScript asks for more: options and methods have types, and wrong ones are refused. */
+const typed = `
+  import type { SessionOptions } from 'express-session'
+  import type { MemcachedStoreOptions } from 'express-session-memcached'
+  declare module 'express-session' {
+    interface SessionData { name: string }
+  }
+  const options: MemcachedStoreOptions = { ttl: session => (session.name === 'Ada' ? 60 : 1) }
+  export const forExpress: SessionOptions = { secret: 'cat', store: new MemcachedStore(options) }
+  // @ts-expect-error: no such option
+  export const misspelt: MemcachedStoreOptions = { server: 'localhost' }
+`
+
+const FILES: Record<string, string> = {
+  'package.json': '{ "private": true }',
+  'consumer.mjs': `${esmImports}${visit}${print}`,
+  'consumer.cjs': `${cjsImports}\nasync function main() {${visit}${print}}\nmain()`,
+  'typed.mts': `${esmImports}${typed}${visit}${print}`,
+  'typed.cts': `${esmImports}${typed}\nasync function main(): Promise<void> {${visit}${print}}\nmain()`,
+  'consumer.test.js': `${cjsImports}
+test('in Jest', async () => {${visit}
+  expect(session.name).toBe('Ada')
+  expect(store).toBeInstanceOf(Store)
+})`,
+}
+
+let project: string
+let contents: string[]
+
+beforeAll(async () => {
+  project = await mkdtemp(join(tmpdir(), 'consumers-'))
+  for (const [name, text] of Object.entries(FILES)) await writeFile(join(project, name), text)
+  const packing = ['pack', '--ignore-scripts', '--json', '--pack-destination', project]
+  const [tarball] = JSON.parse((await run('npm', packing, { cwd: root })).stdout)
+  contents = tarball.files.map((file: { path: string }) => file.path)
+  const { devDependencies } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'))
+  const others = ['express-session', '@types/express-session', '@types/node'].map(
+    name => `${name}@${devDependencies[name]}`,
+  )
+  const flags = ['--prefer-offline', '--ignore-scripts', '--no-audit', '--no-fund']
+  await run('npm', ['install', ...flags, `./${tarball.filename}`, ...others, 'jest@30'], { cwd: project })
+}, 300_000)
+
+afterAll(() => rm(project, { recursive: true, force: true }))
+
+const node = async (file: string): Promise<string> =>
+  (await run(process.execPath, [file], { cwd: project })).stdout
+
+describe('the packed package', () => {
+  test('holds nothing else', async () => {
+    const outside = contents.filter(path => !/^dist\/(index|embedded)\./.test(path))
+    expect(outside.sort()).toEqual(['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json'])
+  })
+
+  test('works from ESM JavaScript', async () => {
+    expect(await node('consumer.mjs')).toBe(printed)
+  })
+
+  test('works from CommonJS JavaScript', async () => {
+    expect(await node('consumer.cjs')).toBe(printed)
+  })
+
+  test.each([
+    ['node16', 'node16', ['typed.mts', 'typed.cts']],
+    ['nodenext', 'nodenext', ['typed.mts', 'typed.cts']],
+    ['esnext', 'bundler', ['typed.mts']],
+  ])('works from TypeScript with module %s and resolution %s', async (module, resolution, files) => {
+    const out = join(project, resolution)
+    await mkdir(out)
+    const flags = [
+      '--strict',
+      '--skipLibCheck',
+      'false',
+      '--esModuleInterop',
+      '--target',
+      'es2022',
+      '--types',
+      'node',
+    ]
+    await run(
+      process.execPath,
+      [tsc, ...flags, '--module', module, '--moduleResolution', resolution, '--outDir', out, ...files],
+      { cwd: project },
+    ).catch(error => expect.fail(error.stdout))
+    for (const file of files) expect(await node(join(out, file.replace('ts', 'js')))).toBe(printed)
+  })
+
+  test('works in Jest as it comes', async () => {
+    const { stderr } = await run(process.execPath, ['node_modules/jest/bin/jest.js'], { cwd: project })
+    expect(stderr).toContain('1 passed')
+  })
+}, 120_000)
