@@ -85,7 +85,8 @@ const node = async (file: string): Promise<string> =>
   (await run(process.execPath, [file], { cwd: project })).stdout
 
 describe('the packed package', () => {
-  test('holds nothing else', async () => {
+  test('holds the build and nothing else', () => {
+    expect(contents).toContain('dist/index.js')
     const outside = contents.filter(path => !/^dist\/(index|embedded)\./.test(path))
     expect(outside.sort()).toEqual(['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json'])
   })
@@ -105,16 +106,7 @@ describe('the packed package', () => {
   ])('works from TypeScript with module %s and resolution %s', async (module, resolution, files) => {
     const out = join(project, resolution)
     await mkdir(out)
-    const flags = [
-      '--strict',
-      '--skipLibCheck',
-      'false',
-      '--esModuleInterop',
-      '--target',
-      'es2022',
-      '--types',
-      'node',
-    ]
+    const flags = '--strict --skipLibCheck false --esModuleInterop --target es2022 --types node'.split(' ')
     await run(
       process.execPath,
       [tsc, ...flags, '--module', module, '--moduleResolution', resolution, '--outDir', out, ...files],
