@@ -73,7 +73,7 @@ export class Storage {
     this.#count('cmd_set')
     const found = this.#find(key)
     if (typeof mode === 'object') {
-      const refusal = otherThan(found, mode.cas)
+      const refusal = unless(found, item => item.cas === mode.cas)
       this.#count(refusal === undefined ? 'cas_hits' : refusal === 'missing' ? 'cas_misses' : 'cas_badval')
       if (refusal !== undefined) return refusal
     }
@@ -93,7 +93,7 @@ export class Storage {
 
   /** `cas` 0 deletes whatever is there. */
   delete(key: string, cas: bigint): Refusal | undefined {
-    const refusal = otherThan(this.#find(key), cas)
+    const refusal = unless(this.#find(key), item => cas === 0n || cas === item.cas)
     this.#count(refusal === 'missing' ? 'delete_misses' : 'delete_hits')
     if (refusal === undefined) this.#remove(key)
     return refusal
@@ -186,7 +186,10 @@ export class Storage {
   }
 }
 
-function otherThan(found: Item | undefined, cas: bigint): 'missing' | 'exists' | undefined {
+function unless(
+  found: Item | undefined,
+  isTheOne: (item: Item) => boolean,
+): 'missing' | 'exists' | undefined {
   if (found === undefined) return 'missing'
-  return cas === 0n || cas === found.cas ? undefined : 'exists'
+  return isTheOne(found) ? undefined : 'exists'
 }
