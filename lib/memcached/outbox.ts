@@ -1,6 +1,14 @@
 import { ADD, HEADER_LENGTH, REPLACE, REQUEST_MAGIC, SET, TOUCH } from './protocol.ts'
 import type { Request } from './request.ts'
 
+/** What `Buffer.write` calls once it has looked at its arguments, which takes longer than a key. */
+declare global {
+  interface Buffer {
+    latin1Write(text: string, offset: number): number
+    utf8Write(text: string, offset: number): number
+  }
+}
+
 const SIZE = 64 * 1024
 /** A character of a string takes at most three bytes in UTF-8. */
 const MOST_BYTES = 3
@@ -31,9 +39,9 @@ export class Outbox {
     }
     const extras = at - start - HEADER_LENGTH
     // Keys are ASCII: see Keys.
-    at += buffer.write(key, at, 'latin1')
+    at += buffer.latin1Write(key, at)
     if (typeof value !== 'string') at += value.copy(buffer, at)
-    else if (value !== '') at += buffer.write(value, at)
+    else if (value !== '') at += buffer.utf8Write(value, at)
 
     buffer[start] = REQUEST_MAGIC
     buffer[start + 1] = opcode

@@ -28,17 +28,17 @@ export class Lanes {
   }
 
   /** Runs the read now, or after the writes that are in flight. */
-  read(key: string, task: () => void): void {
-    const lane = this.#lanes.size === 0 ? undefined : this.#lanes.get(key)
+  read(sid: string, task: () => void): void {
+    const lane = this.#lanes.size === 0 ? undefined : this.#lanes.get(sid)
     if (lane === undefined) task()
     else this.#wait(lane, 'read', task)
   }
 
   /** Runs the write now, or in its turn. It must {@link leave} when done. */
-  write(key: string, task: () => void): void {
-    const lane = this.#lanes.get(key)
+  write(sid: string, task: () => void): void {
+    const lane = this.#lanes.get(sid)
     if (lane === undefined) {
-      this.#lanes.set(key, { writing: 1, queue: null })
+      this.#lanes.set(sid, { writing: 1, queue: null })
       task()
     } else {
       this.#wait(lane, 'write', task)
@@ -46,8 +46,8 @@ export class Lanes {
   }
 
   /** A write has ended. */
-  leave(key: string): void {
-    const lane = this.#lanes.get(key)
+  leave(sid: string): void {
+    const lane = this.#lanes.get(sid)
     if (lane === undefined || --lane.writing > 0) return
     while (lane.queue !== null && lane.queue.length > 0 && lane.writing === 0) {
       const next = lane.queue.shift() as Waiting
@@ -55,7 +55,7 @@ export class Lanes {
       if (next.kind === 'write') lane.writing++
       next.task()
     }
-    if (lane.writing === 0 && this.#lanes.get(key) === lane) this.#lanes.delete(key)
+    if (lane.writing === 0 && this.#lanes.get(sid) === lane) this.#lanes.delete(sid)
   }
 
   #wait(lane: Lane, kind: Kind, task: () => void): void {

@@ -61,10 +61,11 @@ function put(context: Context, save: Save, text: string, current: Reply | null):
   const { key, value, flags } = toItem(context, save.sid, save.item.key, text)
   const mode: WriteMode = save.revision === undefined ? 'set' : current === null ? 'add' : 'replace'
   const condition = mode === 'replace' ? current : null
+  const expiration = context.expiry.expiration(save.lifetime.left + save.lifetime.slack)
   return replied(done =>
     context.cluster
       .home(key)
-      .write(mode, key, value, flags, save.expiration, condition?.casHigh ?? 0, condition?.casLow ?? 0, done),
+      .write(mode, key, value, flags, expiration, condition?.casHigh ?? 0, condition?.casLow ?? 0, done),
   )
 }
 

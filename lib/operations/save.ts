@@ -1,7 +1,7 @@
 import { Session, type SessionData } from 'express-session'
 import { OK, type Reply } from '../memcached/node.ts'
 import { isSession, isUnmodified } from '../session/codec.ts'
-import { expiresOf } from '../session/expiry.ts'
+import type { Lifetime } from '../session/expiry.ts'
 import { attachRevision, Revision, revisionOf } from '../session/revision.ts'
 import type { Context, Done } from './context.ts'
 import { destroy } from './destroy.ts'
@@ -15,9 +15,7 @@ export interface Save {
   readonly session: SessionData
   readonly text: string
   readonly item: Item
-  readonly expiration: number
-  /** The cookie's date in milliseconds. */
-  readonly expires: number | undefined
+  readonly lifetime: Lifetime
   /** What the request read; undefined for a session that this store has not read. */
   readonly revision: Revision | undefined
 }
@@ -34,7 +32,7 @@ export function save(context: Context, sid: string, session: SessionData, done: 
   } else if (prepared === null) {
     destroy(context, sid, done)
   } else {
-    context.lanes.write(prepared.item.key, () => write(context, prepared, done))
+    context.lanes.write(sid, () => write(context, prepared, done))
   }
 }
 
@@ -44,8 +42,8 @@ function prepare(context: Context, sid: string, session: SessionData): Save | Er
     if (!isSession(session)) {
       throw new TypeError('Expected `session` to be an object with a `cookie`, as express-session makes them')
     }
-    const life = context.expiry.life(session, sid)
-    if (life <= 0) return null
+    const lifetime = context.expiry.of(session, sid)
+    if (lifetime.left <= 0) return null
     const key = context.keys.of(sid)
     const text = context.codec.encode(session)
     return {
@@ -53,8 +51,7 @@ function prepare(context: Context, sid: string, session: SessionData): Save | Er
       session,
       text,
       item: toItem(context, sid, key, text),
-      expiration: context.expiry.expiration(life + context.expiry.slack(session, life)),
-      expires: expiresOf(session.cookie),
+      lifetime,
       revision: revisionOf(session, key),
     }
   } catch (error) {
@@ -65,10 +62,11 @@ function prepare(context: Context, sid: string, session: SessionData): Save | Er
 }
 
 function write(context: Context, save: Save, done: Done<void>): void {
-  const { item, expiration, revision } = save
+  const { item, lifetime, revision } = save
   const home = context.cluster.home(item.key)
+  const expiration = context.expiry.expiration(lifetime.left + lifetime.slack)
   const leave = (error: Error | null): void => {
-    context.lanes.leave(item.key)
+    context.lanes.leave(save.sid)
     done(error)
   }
   const written = (error: Error | null, reply: Reply | null): void => {
@@ -83,7 +81,7 @@ function write(context: Context, save: Save, done: Done<void>): void {
   if (revision === undefined) {
     home.write('set', item.key, item.value, item.flags, expiration, 0, 0, written)
   } else if (isUnmodified(revision.text, save.text)) {
-    refresh(context, save.sid, save.session, revision, leave)
+    refresh(context, save.sid, save.session, lifetime, revision, leave)
   } else if (revision.behind) {
     written(null, null)
   } else {
@@ -103,7 +101,7 @@ function write(context: Context, save: Save, done: Done<void>): void {
 
 /** Remembers what is stored now, so that the next save of this request is conditional on it. */
 export function settle(context: Context, save: Save, reply: Reply, storedText: string = save.text): void {
-  if (save.expires === undefined) context.touched.note(save.item.key)
+  if (save.lifetime.expires === undefined) context.touched.note(save.item.key)
   let { revision } = save
   if (revision === undefined) {
     // A live session will be saved again by its request; a plain object was only shown to us.
@@ -115,5 +113,5 @@ export function settle(context: Context, save: Save, reply: Reply, storedText: s
   revision.behind = storedText !== save.text
   revision.casHigh = reply.casHigh
   revision.casLow = reply.casLow
-  revision.expires = save.expires
+  revision.expires = save.lifetime.expires
 }

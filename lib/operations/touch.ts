@@ -1,7 +1,7 @@
 import type { SessionData } from 'express-session'
-import { OK, type Reply } from '../memcached/node.ts'
+import { OK } from '../memcached/node.ts'
 import { isSession } from '../session/codec.ts'
-import { expiresOf } from '../session/expiry.ts'
+import { expiresOf, type Lifetime } from '../session/expiry.ts'
 import { Revision, revisionOf } from '../session/revision.ts'
 import type { Context, Done } from './context.ts'
 import { destroy } from './destroy.ts'
@@ -12,23 +12,20 @@ import { textIn, toItem } from './item.ts'
  * `touchAfter`. Touching a missing session is no error and does not create it.
  */
 export function touch(context: Context, sid: string, session: SessionData, done: Done<void>): void {
-  let life: number
+  let lifetime: Lifetime
   try {
     if (!isSession(session)) throw new TypeError('Expected `session` to be an object with a `cookie`')
-    life = context.expiry.life(session, sid)
+    lifetime = context.expiry.of(session, sid)
   } catch (error) {
     process.nextTick(done, error)
     return
   }
-  if (life <= 0) {
-    destroy(context, sid, done)
-    return
-  }
   const key = context.keys.of(sid)
   const revision = revisionOf(session, key)
-  if (revision !== undefined) refresh(context, sid, session, revision, done)
-  else if (expiresOf(session.cookie) === undefined) touchNatively(context, sid, session, key, done)
-  else touchUnread(context, sid, session, key, done)
+  if (lifetime.left <= 0) destroy(context, sid, done)
+  else if (revision !== undefined) refresh(context, sid, session, lifetime, revision, done)
+  else if (lifetime.expires === undefined) touchNatively(context, key, lifetime, done)
+  else touchUnread(context, sid, session, key, lifetime, done)
 }
 
 /** Touches a session whose stored form is known. */
@@ -36,41 +33,30 @@ export function refresh(
   context: Context,
   sid: string,
   session: SessionData,
+  lifetime: Lifetime,
   revision: Revision,
   done: Done<void>,
 ): void {
-  const { expiry } = context
-  const expires = expiresOf(session.cookie)
   if (Number.isNaN(revision.expires)) {
     revision.expires = expiresOf((context.codec.decode(revision.text) as SessionData).cookie)
   }
-  if (expires === undefined && revision.expires === undefined) {
-    touchNatively(context, sid, session, revision.key, done)
-    return
-  }
-  const lag = Math.abs((expires ?? Infinity) - (revision.expires ?? Infinity))
-  if (lag < expiry.slack(session, expiry.life(session, sid))) process.nextTick(done, null)
-  else if (revision.behind) touchUnread(context, sid, session, revision.key, done)
-  else rewrite(context, sid, session, revision, done)
+  const { expires } = lifetime
+  const stored = revision.expires
+  if (expires === undefined && stored === undefined) touchNatively(context, revision.key, lifetime, done)
+  else if (Math.abs((expires ?? Infinity) - (stored ?? Infinity)) < lifetime.slack)
+    process.nextTick(done, null)
+  else if (revision.behind) touchUnread(context, sid, session, revision.key, lifetime, done)
+  else rewrite(context, sid, session, lifetime, revision, done)
 }
 
 /** A cookie without a date has nothing to rewrite: memcached's own touch, now and then. */
-function touchNatively(
-  context: Context,
-  sid: string,
-  session: SessionData,
-  key: string,
-  done: Done<void>,
-): void {
-  const { expiry, touched } = context
-  const life = expiry.life(session, sid)
-  const slack = expiry.slack(session, life)
-  if (touched.within(key, slack)) {
+function touchNatively(context: Context, key: string, { left, slack }: Lifetime, done: Done<void>): void {
+  if (context.touched.within(key, slack)) {
     process.nextTick(done, null)
     return
   }
-  context.cluster.home(key).touch(key, expiry.expiration(life + slack), error => {
-    if (error === null) touched.note(key)
+  context.cluster.home(key).touch(key, context.expiry.expiration(left + slack), error => {
+    if (error === null) context.touched.note(key)
     done(error)
   })
 }
@@ -81,16 +67,16 @@ function touchUnread(
   sid: string,
   session: SessionData,
   key: string,
+  lifetime: Lifetime,
   done: Done<void>,
 ): void {
   context.cluster.home(key).get(key, (error, reply) => {
-    const text = error === null && (reply as Reply).status === OK ? textIn(reply as Reply) : null
-    if (text === null || context.codec.decode(text) === null) {
+    const text = reply?.status === OK ? textIn(reply) : null
+    if (reply === null || text === null || context.codec.decode(text) === null) {
       done(error)
       return
     }
-    const { casHigh, casLow } = reply as Reply
-    rewrite(context, sid, session, new Revision(key, text, casHigh, casLow), done)
+    rewrite(context, sid, session, lifetime, new Revision(key, text, reply.casHigh, reply.casLow), done)
   })
 }
 
@@ -102,16 +88,14 @@ function rewrite(
   context: Context,
   sid: string,
   session: SessionData,
+  { left, slack, expires }: Lifetime,
   revision: Revision,
   done: Done<void>,
 ): void {
   const { key, casHigh, casLow } = revision
-  let expiration: number
   let text: string
   let item: ReturnType<typeof toItem>
   try {
-    const life = context.expiry.life(session, sid)
-    expiration = context.expiry.expiration(life + context.expiry.slack(session, life))
     const stored = context.codec.decode(revision.text) as SessionData
     stored.cookie = session.cookie
     text = context.codec.encode(stored)
@@ -120,8 +104,8 @@ function rewrite(
     process.nextTick(done, error)
     return
   }
-  const expires = expiresOf(session.cookie)
   const { value, flags } = item
+  const expiration = context.expiry.expiration(left + slack)
   context.cluster
     .home(key)
     .write('replace', key, value, flags, expiration, casHigh, casLow, (error, reply) => {

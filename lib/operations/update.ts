@@ -3,7 +3,9 @@ import type { SessionData } from 'express-session'
 import { MemcachedStoreError } from '../errors.ts'
 import { OK, type Reply } from '../memcached/node.ts'
 import { isSession } from '../session/codec.ts'
+import type { Lifetime } from '../session/expiry.ts'
 import type { Context } from './context.ts'
+import { bury } from './destroy.ts'
 import { replied, toItem } from './item.ts'
 import { sessionIn } from './read.ts'
 
@@ -20,7 +22,7 @@ const LONGEST_PAUSE = 50
  */
 export async function update(context: Context, sid: string, change: Change): Promise<SessionData | null> {
   const key = context.keys.of(sid)
-  await new Promise<void>(resolve => context.lanes.write(key, resolve))
+  await new Promise<void>(resolve => context.lanes.write(sid, resolve))
   try {
     for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
       if (attempt > 0) await pause(Math.random() * Math.min(2 ** attempt, LONGEST_PAUSE))
@@ -30,11 +32,18 @@ export async function update(context: Context, sid: string, change: Change): Pro
       const changed = (await change(session)) ?? session
       if (!isSession(changed))
         throw new TypeError('Expected the update to leave a session, with its `cookie`')
-      const reply = await put(context, sid, key, changed, current)
+      const lifetime = context.expiry.of(changed, sid)
+      if (lifetime.left <= 0) {
+        await new Promise<void>((resolve, reject) =>
+          bury(context, key, error => (error ? reject(error) : resolve())),
+        )
+        return null
+      }
+      const reply = await put(context, sid, key, changed, lifetime, current)
       if (reply.status === OK) return changed
     }
   } finally {
-    context.lanes.leave(key)
+    context.lanes.leave(sid)
   }
   throw new MemcachedStoreError('ERR_CONFLICT', 'Too many overlapping updates of one session: try again')
 }
@@ -44,12 +53,12 @@ function put(
   sid: string,
   key: string,
   session: SessionData,
+  { left, slack }: Lifetime,
   current: Reply,
 ): Promise<Reply> {
   const { expiry, codec, cluster } = context
-  const life = expiry.life(session, sid)
   const { value, flags } = toItem(context, sid, key, codec.encode(session))
-  const expiration = expiry.expiration(life + expiry.slack(session, life))
+  const expiration = expiry.expiration(left + slack)
   return replied(done =>
     cluster.home(key).write('replace', key, value, flags, expiration, current.casHigh, current.casLow, done),
   )

@@ -12,6 +12,19 @@ const MOST_SLACK = 300_000
 /** How long one computed ISO string serves for comparing. */
 const HORIZON = 1000
 
+/** What is known of one session's life when it is written. */
+export interface Lifetime {
+  /** Milliseconds that are left; 0 or less means it is over. */
+  readonly left: number
+  /** The cookie's date in milliseconds; undefined where it has none. */
+  readonly expires: number | undefined
+  /**
+   * Milliseconds by which the stored expiry may lag behind the true one, because `touch` writes only
+   * when it does. Everything stored lives this much longer, so that no session dies early.
+   */
+  readonly slack: number
+}
+
 /** How long sessions live, and what of it memcached is told. Times are milliseconds unless said otherwise. */
 export class Expiry {
   readonly #ttl: number | TtlFunction
@@ -26,53 +39,60 @@ export class Expiry {
   }
 
   /**
-   * What is left of a session's life; 0 or less means it is over. The `ttl` function decides, else
-   * the cookie's `expires` or `maxAge`, else the `ttl` number.
+   * The `ttl` function decides how long a session lives, else the cookie's `expires` or `maxAge`, else
+   * the `ttl` number.
    *
    * @throws TypeError - where the function or the cookie gives no usable time.
    */
-  life(session: SessionData, sid: string): number {
+  of(session: SessionData, sid: string): Lifetime {
+    const { cookie } = session
+    const expires = expiresOf(cookie)
+    const left = this.#left(session, sid, expires)
+    return { left, expires, slack: this.#slack(cookie, expires, left) }
+  }
+
+  #left(session: SessionData, sid: string, expires: number | undefined): number {
     if (typeof this.#ttl === 'function') {
       const seconds: unknown = this.#ttl(session, sid)
       if (typeof seconds !== 'number' || Number.isNaN(seconds)) {
-        throw new TypeError(`Expected \`ttl\` to return a number of seconds, got ${describe(seconds)}`)
+        throw new TypeError(
+          `Expected \`ttl\` to return a number of seconds, got \`${seconds}\` (${typeof seconds})`,
+        )
       }
       return seconds * 1000
     }
-    const cookie = session.cookie
-    const expires = expiresOf(cookie)
     if (expires !== undefined) {
       if (Number.isNaN(expires))
         throw new TypeError('Expected `cookie.expires` to be a valid date, got an invalid one')
       return expires - Date.now()
     }
-    const maxAge: unknown = cookie.maxAge
+    const maxAge: unknown = session.cookie.maxAge
     if (typeof maxAge !== 'number') return this.#ttl * 1000
     if (Number.isNaN(maxAge))
       throw new TypeError('Expected `cookie.maxAge` to be a number of milliseconds, got NaN')
     return maxAge
   }
 
-  /**
-   * By how much the stored expiry may lag behind the true one, because `touch` writes only when it is
-   * that old. Everything stored lives this much longer, so that no session dies early.
-   *
-   * @param life - a `ttl` function's answer, where there is one; otherwise the cookie tells.
-   */
-  slack(session: SessionData, life: number): number {
+  #slack(cookie: SessionData['cookie'], expires: number | undefined, left: number): number {
     if (this.#touchAfter !== undefined) return this.#touchAfter
-    const whole = typeof this.#ttl === 'function' ? life : wholeLife(session.cookie, this.#ttl)
-    return Math.min(whole / 100, MOST_SLACK)
+    return Math.min(Math.max(this.#whole(cookie, expires, left), 0) / 100, MOST_SLACK)
+  }
+
+  /** How long the session lives when fresh. A cookie that does not say (a hand-made one) is never touched late. */
+  #whole(cookie: SessionData['cookie'], expires: number | undefined, left: number): number {
+    if (typeof this.#ttl === 'function') return left
+    if (typeof cookie.originalMaxAge === 'number') return cookie.originalMaxAge
+    return expires === undefined && typeof cookie.maxAge !== 'number' ? this.#ttl * 1000 : 0
   }
 
   /**
-   * memcached's expiration field for a life. Rounded up and a second more, since memcached's clock
+   * memcached's expiration field for something that lives so long. Rounded up and a second more, since memcached's clock
    * has whole seconds and an item set with 1 may live a moment only.
    */
-  expiration(life: number): number {
-    const seconds = Math.ceil(life / 1000) + 1
+  expiration(milliseconds: number): number {
+    const seconds = Math.ceil(milliseconds / 1000) + 1
     if (seconds <= RELATIVE_LIMIT) return seconds
-    const absolute = Math.ceil((Date.now() + life) / 1000) + 1
+    const absolute = Math.ceil((Date.now() + milliseconds) / 1000) + 1
     return absolute <= ABSOLUTE_LIMIT ? absolute : NEVER
   }
 
@@ -86,7 +106,7 @@ export class Expiry {
     // Comparing two ISO strings costs nothing, parsing a date 0.2 µs of a read of 3.
     if (typeof expires === 'string' && isCanonical(expires) && expires > this.#soon()) return false
     const time = expiresOf(session.cookie)
-    return time !== undefined && time + this.slack(session, 0) <= Date.now()
+    return time !== undefined && time + this.#slack(session.cookie, time, 0) <= Date.now()
   }
 
   /** A moment at most {@link HORIZON} ahead, and never past, in ISO form. */
@@ -109,17 +129,7 @@ export function expiresOf(cookie: SessionData['cookie']): number | undefined {
   return undefined
 }
 
-/** A cookie says how long it lives when fresh; one that does not (a hand-made one) is never touched late. */
-function wholeLife(cookie: SessionData['cookie'], ttl: number): number {
-  if (typeof cookie.originalMaxAge === 'number') return Math.max(cookie.originalMaxAge, 0)
-  return expiresOf(cookie) === undefined && typeof cookie.maxAge !== 'number' ? ttl * 1000 : 0
-}
-
 /** `2026-11-22T16:00:00.000Z`, whose order as text is its order in time. */
 function isCanonical(iso: string): boolean {
   return iso.length === 24 && iso.charCodeAt(10) === 0x54 && iso.charCodeAt(23) === 0x5a
-}
-
-function describe(value: unknown): string {
-  return `\`${String(value)}\` (${typeof value})`
 }
