@@ -1,24 +1,22 @@
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { connect as connectTcp, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Readable } from 'node:stream'
+import { text } from 'node:stream/consumers'
 import { connect as connectTls } from 'node:tls'
 import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { hasMemcached, Memcached } from '../support/memcached.ts'
 import { until } from '../support/until.ts'
+import { ask, fill, key, read, session, stats, write } from './text-protocol.ts'
 
 // What docs/running-memcached.md says about each flag, seen on the memcached of this machine.
 
 const isRoot: boolean = process.getuid?.() === 0
 const asNobody: string[] = isRoot ? ['-u', 'nobody'] : []
 const help: string = hasMemcached ? spawnSync('memcached', ['-h'], { encoding: 'utf8' }).stdout : ''
-
-/** A key as the store writes it: `sess:` and the 32 characters of an express-session id. */
-const key = (number: number): string => `sess:${String(number).padStart(32, '0')}`
-const write = (command: 'set' | 'replace', number: number, value: string): string =>
-  `${command} ${key(number)} 0 0 ${value.length}\r\n${value}\r\n`
-const session = 'v'.repeat(361)
 
 async function start(...flags: string[]): Promise<Memcached> {
   const server = await Memcached.start(...flags)
@@ -33,31 +31,27 @@ async function folder(): Promise<string> {
   return path
 }
 
-/** Sends lines of the text protocol and gives all that is answered until memcached hangs up. */
-async function ask(port: number, text: string, host = '127.0.0.1'): Promise<string> {
-  const socket = connectTcp(port, host)
-  socket.write(`${text}quit\r\n`)
-  return read(socket)
-}
-
-async function read(socket: Socket): Promise<string> {
-  let answer = ''
-  for await (const chunk of socket) answer += chunk
-  return answer
-}
-
-async function stats(port: number, kind = ''): Promise<Record<string, string>> {
-  const lines = (await ask(port, `stats ${kind}\r\n`)).matchAll(/^STAT (\S+) (.*)\r$/gm)
-  return Object.fromEntries([...lines].map(line => [line[1], line[2]]))
-}
-
-/** Stores sessions 0 to `count` - 1 and gives how many were refused. */
-async function fill(port: number, count: number): Promise<number> {
-  const answers = await ask(
-    port,
-    Array.from({ length: count }, (_, number) => write('set', number, session)).join(''),
-  )
-  return answers.match(/^SERVER_ERROR out of memory storing object/gm)?.length ?? 0
+/** Starts `memcached -d`: how that ended, the port of the daemon it left, and when that one is gone. */
+async function inBackground(...flags: string[]): Promise<{
+  status: number
+  complaint: string
+  port: () => Promise<number>
+  gone: Promise<unknown>
+}> {
+  const file = join(await folder(), 'port')
+  const child = spawn('memcached', ['-d', ...asNobody, '-l', '127.0.0.1', ...flags], {
+    env: { ...process.env, MEMCACHED_PORT_FILENAME: file },
+    // The daemon keeps the last of these open as long as it lives.
+    stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
+  })
+  const [, , complaints, life] = child.stdio as unknown as Readable[]
+  const gone = once(life as Readable, 'close')
+  ;(life as Readable).resume()
+  const [[status], complaint] = await Promise.all([once(child, 'exit'), text(complaints as Readable)])
+  const read = (): Promise<string> => readFile(file, 'utf8').catch(() => '')
+  const port = async (): Promise<number> =>
+    Number(await until(async () => /^TCP INET: (\d+)$/m.exec(await read())?.[1]))
+  return { status, complaint, port, gone }
 }
 
 describe.skipIf(!hasMemcached)('docs/running-memcached.md', () => {
@@ -67,7 +61,7 @@ describe.skipIf(!hasMemcached)('docs/running-memcached.md', () => {
 
   test('documents flags and defaults that this memcached has', async () => {
     const text = await readFile(new URL('../../docs/running-memcached.md', import.meta.url), 'utf8')
-    const rows = [...text.matchAll(/^\| `(-\w)[^`]*` \| (?:`([^`]*)`)?/gm)]
+    const rows = [...text.matchAll(/^\| `(-\w)[^`]*` +\| (?:`([^`]*)`)?/gm)]
     expect(rows.map(row => row[1])).toEqual(['-d', '-m', '-M', '-u', '-l', '-p', '-c', '-P', '-f', '-I'])
     for (const [, flag, standard] of rows) {
       const line = help.split(/\n(?=-)/).find(entry => entry.startsWith(`${flag},`))
@@ -172,34 +166,30 @@ describe.skipIf(!hasMemcached)('docs/running-memcached.md', () => {
   })
 
   test('-d, -P: it goes to the background and leaves its pid', async () => {
-    const [portFile, pidFile] = [join(await folder(), 'port'), join(await folder(), 'pid')]
-    vi.stubEnv('MEMCACHED_PORT_FILENAME', portFile)
-    const { status } = spawnSync('memcached', [
-      ...asNobody,
-      '-d',
-      '-l',
-      '127.0.0.1',
-      '-p',
-      '-1',
-      '-P',
-      pidFile,
-    ])
+    const pidFile = join(await folder(), 'pid')
+    const { status, port } = await inBackground('-p', '-1', '-P', pidFile)
     expect(status).toBe(0)
-    const pid = Number(await until(() => readFile(pidFile, 'utf8').catch(() => '')))
-    onTestFinished(() => void process.kill(pid, 'SIGKILL'))
-    const port = await until(
-      async () => /^TCP INET: (\d+)$/m.exec(await readFile(portFile, 'utf8').catch(() => ''))?.[1],
-    )
-    expect((await stats(Number(port))).pid).toBe(String(pid))
+    const { pid } = await stats(await port())
+    onTestFinished(() => void process.kill(Number(pid), 'SIGKILL'))
+    expect(await until(() => readFile(pidFile, 'utf8').catch(() => ''))).toBe(`${pid}\n`)
+  })
+
+  test('-P: a file that cannot be written is missing without a word', async () => {
+    const { status, complaint, port } = await inBackground('-p', '-1', '-P', '/nonexistent/pid')
+    expect([status, complaint]).toEqual([0, ''])
+    const { pid } = await stats(await port())
+    process.kill(Number(pid), 'SIGKILL')
   })
 
   test('-d: a start that fails says nothing', async () => {
     const { port } = await start()
-    const taken = [...asNobody, '-l', '127.0.0.1', '-p', String(port)]
-    const front = spawnSync('memcached', taken, { encoding: 'utf8' })
-    expect([front.status, front.stderr]).toEqual([71, expect.stringContaining('Address already in use')])
-    const back = spawnSync('memcached', ['-d', ...taken], { encoding: 'utf8' })
-    expect([back.status, back.stderr]).toEqual([0, ''])
+    const flags = [...asNobody, '-l', '127.0.0.1', '-p', String(port)]
+    const inFront = spawnSync('memcached', flags, { encoding: 'utf8' })
+    expect(inFront.stderr).toMatch('Address already in use')
+    expect(inFront.status).not.toBe(0)
+    const { status, complaint, gone } = await inBackground('-p', String(port))
+    expect([status, complaint]).toEqual([0, ''])
+    await gone
   })
 
   test('-F: nobody flushes', async () => {
