@@ -96,6 +96,13 @@ describe.skipIf(!hasMemcached)('a proxy in front of memcached', () => {
     expect(client.replies.map(({ opaque }) => opaque)).toEqual([1, 2, 3])
   })
 
+  test('passes replies in pieces', async () => {
+    proxy.inPieces(5)
+    client.send(SET, GET)
+    await client.received(2)
+    expect(client.bytes.map(({ length }) => length)).toEqual([5, 5, 5, 5, 4, 5, 5, 5, 5, 5, 5, 3])
+  })
+
   test('swallows replies', async () => {
     proxy.swallow()
     client.send(SET)

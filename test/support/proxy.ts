@@ -21,6 +21,7 @@ export class TcpProxy implements AsyncDisposable {
   #port = 0
   #tamper: Tamper | null = null
   #delay = 0
+  #piece = Infinity
   #forwards = true
   #cut: { after: number; how: Ending; times: number } | null = null
 
@@ -58,6 +59,7 @@ export class TcpProxy implements AsyncDisposable {
   async pass(): Promise<void> {
     this.#tamper = null
     this.#delay = 0
+    this.#piece = Infinity
     this.#forwards = true
     this.#cut = null
     for (const link of this.#links) link.release()
@@ -72,6 +74,11 @@ export class TcpProxy implements AsyncDisposable {
   /** Replies wait here, in their order, until {@link pass}. */
   hold(): void {
     this.#delay = Infinity
+  }
+
+  /** Replies come in pieces of so many bytes, one in each turn of the event loop. */
+  inPieces(bytes: number): void {
+    this.#piece = bytes
   }
 
   /** Each reply passes through this. */
@@ -134,6 +141,7 @@ export class TcpProxy implements AsyncDisposable {
       forwards: () => this.#forwards,
       reply: frame => (this.#tamper === null ? frame : this.#tamper(frame)),
       delay: () => this.#delay,
+      piece: () => this.#piece,
       write: bytes => this.#write(link, bytes),
       closed: () => this.#links.delete(link),
     })
@@ -170,6 +178,8 @@ interface Hooks {
   reply(frame: Buffer): Buffer | null
   /** Milliseconds; Infinity holds. */
   delay(): number
+  /** Most bytes in one write. */
+  piece(): number
   write(bytes: Buffer): void
   closed(): void
 }
@@ -230,27 +240,37 @@ class Link {
     const bytes = this.#hooks.reply(frame)
     if (bytes === null || this.client.writableEnded || this.client.destroyed) return
     const delay = this.#hooks.delay()
-    if (delay === 0 && this.#waiting.length === 0) {
+    const piece = this.#hooks.piece()
+    if (delay === 0 && bytes.length <= piece && this.#waiting.length === 0) {
       this.#hooks.write(bytes)
       return
     }
-    this.#waiting.push({ due: performance.now() + delay, bytes })
-    if (this.#waiting.length === 1) this.#drain()
+    const due = performance.now() + delay
+    for (let at = 0; at < bytes.length; at += piece) {
+      this.#waiting.push({ due, bytes: bytes.subarray(at, Math.min(at + piece, bytes.length)) })
+    }
+    this.#drainSoon()
+  }
+
+  #drainSoon(): void {
+    clearTimeout(this.#timer)
+    const wait = (this.#waiting[0]?.due ?? Infinity) - performance.now()
+    if (wait < Infinity) this.#timer = setTimeout(() => this.#drain(), wait)
   }
 
   #drain(): void {
-    clearTimeout(this.#timer)
     for (;;) {
       const next = this.#waiting[0]
       if (next === undefined || this.client.writableEnded || this.client.destroyed) return
-      const wait = next.due - performance.now()
-      if (wait > 0) {
-        if (wait < Infinity) this.#timer = setTimeout(() => this.#drain(), wait)
-        return
-      }
+      if (next.due > performance.now()) break
       this.#waiting.shift()
       this.#hooks.write(next.bytes)
+      if (this.#hooks.piece() < Infinity) {
+        setImmediate(() => this.#drain())
+        return
+      }
     }
+    this.#drainSoon()
   }
 }
 

@@ -1,0 +1,83 @@
+import { describe, expect, test } from 'vitest'
+import { HEADER, OPCODE } from '../support/frames.ts'
+import { Lab } from '../support/lab.ts'
+import { hasMemcached } from '../support/memcached.ts'
+import { ownSession } from '../support/settle.ts'
+
+const FOUND = { error: null, value: { owner: 'half' } }
+
+describe.skipIf(!hasMemcached)('half a reply', () => {
+  describe.each([
+    ['no byte', 0],
+    ['half a header', HEADER / 2],
+    ['a header', HEADER],
+    ['half the flags', HEADER + 2],
+    ['half a body', HEADER + 30],
+  ])('%s, then', (_, bytes) => {
+    test.each(['fin', 'reset'] as const)('%s: the read is tried once more', async how => {
+      await using lab = await Lab.start()
+      const { operations, proxy } = lab
+      await operations.set('half')
+      proxy.cutAfter(bytes, how)
+      expect(await operations.get('half')).toMatchObject(FOUND)
+      await operations.settled()
+    })
+
+    test.each(['fin', 'reset'] as const)('%s, every time: everything fails', async how => {
+      await using lab = await Lab.start()
+      const { operations, proxy } = lab
+      await lab.warmUp()
+      proxy.cutAfter(bytes, how, Infinity)
+      await operations.burst(100)
+      await operations.settled('ERR_UNAVAILABLE')
+      await proxy.pass()
+      await operations.recovered()
+    })
+
+    test('silence: the bytes do not reach the next connection', async () => {
+      await using lab = await Lab.start()
+      const { operations, proxy } = lab
+      await operations.set('half')
+      let isFirst = true
+      proxy.tamper(reply => {
+        const part = isFirst ? reply.subarray(0, bytes) : null
+        isFirst = false
+        return part
+      })
+      const outcomes = await Promise.all([operations.get('half'), operations.burst(100)])
+      expect(outcomes.flat().filter(({ error }) => error === null)).toEqual([])
+      await operations.settled()
+      await proxy.pass()
+      await operations.recovered()
+    })
+  })
+
+  test('replies in pieces of one byte are whole replies', async () => {
+    await using lab = await Lab.start()
+    const { operations, proxy } = lab
+    const session = ownSession('pieces', { text: 'x'.repeat(500) })
+    await operations.set('pieces', session)
+    proxy.inPieces(1)
+    const outcomes = await Promise.all([
+      operations.get('pieces'),
+      operations.get('none'),
+      operations.get('pieces'),
+    ])
+    await operations.settled()
+    expect(outcomes.map(({ value }) => value)).toEqual([session, null, session])
+  })
+
+  test('the end of the connection right after a whole reply', async () => {
+    await using lab = await Lab.start()
+    const { operations, proxy } = lab
+    await operations.set('half')
+    const before = proxy.count(OPCODE.get)
+    proxy.tamper(reply => {
+      setImmediate(() => proxy.cutNow('fin'))
+      return reply
+    })
+    expect(await operations.get('half')).toMatchObject(FOUND)
+    expect(proxy.count(OPCODE.get) - before).toBe(1)
+    await operations.settled()
+  })
+})

@@ -1,0 +1,5 @@
+import { describe } from 'vitest'
+import { hasMemcached } from '../support/memcached.ts'
+import { testBrokenConnections } from './broken-connections.ts'
+
+describe.skipIf(!hasMemcached)('reset', () => testBrokenConnections('reset'))
