@@ -49,4 +49,14 @@ export class MemcachedStoreError extends Error {
  * The connection went while a request was on it: whether the server carried it out is not known.
  * Internal; people see its `code`.
  */
-export class ConnectionLostError extends MemcachedStoreError {}
+export class ConnectionLostError extends MemcachedStoreError {
+  /** Milliseconds of the request's deadline that are left to find out. */
+  remaining = 0
+
+  /** The same for one of the requests that were on the connection. */
+  withRemaining(milliseconds: number): ConnectionLostError {
+    const error = new ConnectionLostError(this.code, this.message, { cause: this.cause })
+    error.remaining = Math.max(milliseconds, 0)
+    return error
+  }
+}

@@ -1,7 +1,7 @@
 import { Utils } from 'memjs'
 import { MemcachedStoreError } from '../errors.ts'
 import type { MemcachedNode, Reply, ReplyCallback, WriteMode } from './node.ts'
-import { ADD, DELETE, GET, REPLACE, SET, statusError, TOUCH } from './protocol.ts'
+import { ADD, DELETE, GET, REPLACE, RESPONSE_MAGIC, SET, statusError, TOUCH } from './protocol.ts'
 
 /** What the store uses of a memjs `Client`. */
 export interface MemjsClient {
@@ -17,7 +17,7 @@ export interface MemjsClient {
 
 /** What memjs hands to the callback of `perform`. */
 export interface MemjsResponse {
-  header: { status: number; cas: Buffer }
+  header: { magic: number; opcode: number; status: number; cas: Buffer }
   extras: Buffer
   val: Buffer
 }
@@ -117,8 +117,12 @@ export class ClientNode implements MemcachedNode {
           new MemcachedStoreError('ERR_UNAVAILABLE', 'memcached cannot be reached', { cause: error }),
           null,
         )
+      } else if (response.header.magic !== RESPONSE_MAGIC || response.header.opcode !== opcode) {
+        // After a cut reply memjs reads on in the middle of another.
+        settle(new MemcachedStoreError('ERR_PROTOCOL', 'memjs took a reply for another'), null)
       } else {
-        settle(statusError(response.header.status, this.address), toReply(response))
+        const failure = statusError(response.header.status, this.address)
+        settle(failure, failure === null ? toReply(response) : null)
       }
     })
   }

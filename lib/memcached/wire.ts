@@ -165,7 +165,8 @@ export class Wire {
       next = request.next
       if (request === firstUnsent) isSent = false
       if (isDown || (isSent && (request.repeated || !request.isRepeatable))) {
-        request.fail(error)
+        const left = (request.deadline - this.#ticks) * this.#tickLength
+        request.fail(error instanceof ConnectionLostError ? error.withRemaining(left) : error)
       } else {
         request.repeated ||= isSent
         this.#send(request)

@@ -1,6 +1,7 @@
 import { ConnectionLostError } from '../errors.ts'
 import { TOMBSTONE } from '../session/codec.ts'
 import type { Context, Done } from './context.ts'
+import { before } from './deadline.ts'
 
 /**
  * Destroys a session, and leaves a tombstone, so that a request which loaded it before cannot bring
@@ -18,22 +19,23 @@ export function destroy(context: Context, sid: string, done: Done<void>): void {
 
 /** The same for whoever holds the session's lane already. */
 export function bury(context: Context, key: string, done: Done<void>): void {
-  const { tombstone } = context.settings
-  const home = context.cluster.home(key)
-  let repeated = false
-  const send = (): void => {
-    if (tombstone === 0) home.delete(key, 0, 0, answered)
-    else home.write('set', key, '', TOMBSTONE, context.expiry.expiration(tombstone * 1000), 0, 0, answered)
-  }
-  const answered = (error: Error | null): void => {
-    if (error instanceof ConnectionLostError && !repeated) {
-      // Destroying twice is the same as once.
-      repeated = true
-      send()
-      return
-    }
+  const finish = (error: Error | null): void => {
     context.touched.forget(key)
     done(error)
   }
-  send()
+  entomb(context, key, error => {
+    // Destroying twice is the same as once.
+    if (error instanceof ConnectionLostError) entomb(context, key, before(error.remaining, error, finish))
+    else finish(error)
+  })
+}
+
+function entomb(context: Context, key: string, done: Done<void>): void {
+  const { tombstone } = context.settings
+  const home = context.cluster.home(key)
+  if (tombstone === 0) home.delete(key, 0, 0, error => done(error))
+  else
+    home.write('set', key, '', TOMBSTONE, context.expiry.expiration(tombstone * 1000), 0, 0, error =>
+      done(error),
+    )
 }

@@ -4,7 +4,8 @@ import { ConnectionLostError, MemcachedStoreError } from '../errors.ts'
 import { NOT_FOUND, OK, type Reply, type WriteMode } from '../memcached/node.ts'
 import { isSession, isUnmodified, TOMBSTONE } from '../session/codec.ts'
 import { merge } from '../session/merge.ts'
-import type { ConflictOutcome, Context } from './context.ts'
+import type { ConflictOutcome, Context, Done } from './context.ts'
+import { before } from './deadline.ts'
 import { replied, textIn, toItem } from './item.ts'
 import { type Save, settle } from './save.ts'
 
@@ -19,11 +20,30 @@ const LONGEST_PAUSE = 50
  *
  * @param failure - what the first write failed with, if it did. @param refused - else its reply, if any.
  */
-export async function reconcile(
+export function reconcile(
   context: Context,
   save: Save,
   failure: Error | null,
   refused: Reply | null,
+  done: Done<void>,
+): void {
+  const course = { over: false }
+  const finish: Done<void> = error => {
+    course.over = true
+    done(error)
+  }
+  // Finding out what became of a lost write may take what is left of its deadline.
+  const settled = failure instanceof ConnectionLostError ? before(failure.remaining, failure, finish) : finish
+  pursue(context, save, failure, refused, course).then(() => settled(null), settled)
+}
+
+/** Rare and slow: promises read better here. */
+async function pursue(
+  context: Context,
+  save: Save,
+  failure: Error | null,
+  refused: Reply | null,
+  course: { over: boolean },
 ): Promise<void> {
   let missing = refused?.status === NOT_FOUND
   let lost = failure
@@ -33,7 +53,7 @@ export async function reconcile(
 
     const current = missing ? null : await currentItem(context, save)
     const text = current === null ? save.text : await decide(context, save, current, lost !== null)
-    if (text === null) return
+    if (text === null || course.over) return
     try {
       const reply = await put(context, save, text, current)
       if (reply.status === OK) {

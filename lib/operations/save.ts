@@ -74,8 +74,7 @@ function write(context: Context, save: Save, done: Done<void>): void {
       settle(context, save, reply)
       leave(null)
     } else {
-      // From here on a save is rare and slow: promises read better.
-      reconcile(context, save, error, reply).then(() => leave(null), leave)
+      reconcile(context, save, error, reply, leave)
     }
   }
   if (revision === undefined) {
