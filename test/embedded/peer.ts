@@ -76,7 +76,7 @@ export class Peer {
       if (this.#closed) throw new Error(`Closed with ${this.#length} of ${length} bytes`)
       await this.#more()
     }
-    const all = Buffer.concat(this.#received)
+    const all = this.#joined()
     this.#received = [all.subarray(length)]
     this.#length -= length
     return all.subarray(0, length)
@@ -86,7 +86,7 @@ export class Peer {
   async line(): Promise<string> {
     let length = 0
     for (;;) {
-      const end = Buffer.concat(this.#received).indexOf('\n', length)
+      const end = this.#joined().indexOf('\n', length)
       if (end !== -1) return (await this.take(end + 1)).toString('latin1').replace(/\r?\n$/, '')
       length = this.#length
       if (this.#closed) throw new Error('Closed before the end of a line')
@@ -134,6 +134,12 @@ export class Peer {
 
   close(): void {
     this.socket.destroy()
+  }
+
+  /** Joins pieces once: a reply of many lines is not copied for each of them. */
+  #joined(): Buffer {
+    if (this.#received.length > 1) this.#received = [Buffer.concat(this.#received)]
+    return this.#received[0] ?? Buffer.alloc(0)
   }
 
   #more(): Promise<void> {

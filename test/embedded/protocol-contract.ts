@@ -318,6 +318,8 @@ export function protocolContract(port: () => number): void {
       ['set a 0 0 3 noreply|abc|get a|', 'VALUE a 0 3|abc|END|'],
       ['set a 0 -1 1|x|get a|', 'STORED|END|'],
       ['set a 0 2592001 1|x|get a|', 'STORED|END|'],
+      ['set a 4294967297 0 1|x|get a|', 'STORED|VALUE a 1 1|x|END|'],
+      ['set a 0 4294967295 1|x|get a|', 'STORED|END|'],
       ['add a 0 0 1|x|add a 0 0 1|y|get a|', 'STORED|NOT_STORED|VALUE a 0 1|x|END|'],
       [
         'replace a 0 0 1|x|set a 0 0 1|x|replace a 0 0 1|y|get a|',
