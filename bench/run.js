@@ -1,0 +1,101 @@
+// npm run bench            all of it, into RESULTS.md and charts/
+// npm run bench -- NAME    one of it, to the terminal (with --save: its part of RESULTS.md too)
+
+import { execFileSync, spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { cpus, loadavg, totalmem } from 'node:os'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+
+/**
+ * @typedef {object} Context
+ * @property {import('./lib/servers.js').Servers} servers
+ *
+ * @typedef {object} Section what a benchmark found
+ * @property {string} title
+ * @property {string[]} blocks paragraphs and tables, in Markdown
+ * @property {Record<string, string>} charts SVG by name
+ */
+
+const NAMES = ['wire', 'operations', 'http', 'overlap', 'growth', 'faults']
+const HERE = fileURLToPath(new URL('.', import.meta.url))
+const ROOT = fileURLToPath(new URL('..', import.meta.url))
+const RESULTS = `${HERE}RESULTS.md`
+
+const { values, positionals } = parseArgs({
+  options: { save: { type: 'boolean', default: false } },
+  allowPositionals: true,
+})
+const unknown = positionals.find(name => !NAMES.includes(name))
+if (unknown !== undefined) {
+  console.error(`No benchmark is called ${unknown}; there are ${NAMES.join(', ')}.`)
+  process.exit(1)
+}
+const names = positionals.length > 0 ? positionals : NAMES
+const save = positionals.length === 0 || values.save
+
+if (!existsSync(`${HERE}node_modules`)) npm(['ci', '--no-audit', '--no-fund'], HERE)
+// A build of its own: one that somebody else makes meanwhile must not change what is measured.
+npm(['exec', '--', 'tsdown', '--out-dir', 'bench/dist', '--no-dts', '--log-level', 'warn'], ROOT)
+
+const { startServers, stopServers, describe } = await import('./lib/servers.js')
+const { servers, missing } = await startServers()
+try {
+  if (missing.length > 0)
+    console.log(`Not on this machine, so their rows are left out: ${missing.join(', ')}.\n`)
+  /** @type {Section[]} */
+  const sections = []
+  for (const name of names) {
+    const began = Date.now()
+    const section = await (await import(`./${name}.js`)).run({ servers })
+    sections.push(section)
+    console.log(
+      `## ${section.title}\n\n${section.blocks.join('\n\n')}\n\n(${name}: ${Math.round((Date.now() - began) / 1000)} s)\n`,
+    )
+  }
+  if (save) write(sections, machine())
+} finally {
+  await stopServers(servers)
+}
+
+/** @param {string[]} args @param {string} cwd */
+function npm(args, cwd) {
+  const { status } = spawnSync('npm', args, { cwd, stdio: ['ignore', 'ignore', 'inherit'] })
+  if (status !== 0) throw new Error(`npm ${args.join(' ')} failed in ${cwd}`)
+}
+
+/** What was measured, and on what. */
+function machine() {
+  const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: ROOT, encoding: 'utf8' }).trim()
+  const model = cpus()[0]?.model ?? 'unknown processor'
+  const load = loadavg()
+    .map(value => value.toFixed(2))
+    .join(' ')
+  return `${new Date().toISOString().slice(0, 10)}, commit ${commit}: ${cpus().length} cores (${model}), \
+${Math.round(totalmem() / 2 ** 30)} GiB, Linux, Node ${process.version}, ${describe(servers)}. \
+${missing.length > 0 ? `Not there: ${missing.join(', ')}. ` : ''}Load average at the end: ${load}.`
+}
+
+/** Writes the sections; those that were not measured now stay as they were. @param {Section[]} sections @param {string} machine */
+function write(sections, machine) {
+  mkdirSync(`${HERE}charts`, { recursive: true })
+  const parts = new Map(
+    existsSync(RESULTS)
+      ? readFileSync(RESULTS, 'utf8')
+          .split(/^(?=## )/m)
+          .slice(1)
+          .map(part => [titleOf(part), part])
+      : [],
+  )
+  for (const { title, blocks, charts } of sections) {
+    const pictures = Object.keys(charts).map(name => `![${title}](charts/${name}.svg)`)
+    parts.set(title, [`## ${title}`, ...pictures, ...blocks, `_${machine}_`].join('\n\n').concat('\n\n'))
+    for (const [name, svg] of Object.entries(charts)) writeFileSync(`${HERE}charts/${name}.svg`, svg)
+  }
+  const head =
+    '# Results\n\nMade by `npm run bench`; how it is measured is said in [README.md](README.md).\n\n'
+  writeFileSync(RESULTS, head + [...parts.values()].join('').trimEnd().concat('\n'))
+}
+
+/** @param {string} part */
+const titleOf = part => part.slice(3, part.indexOf('\n'))
