@@ -1,10 +1,8 @@
 import { connect, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
-import { MemcachedStore } from '../../lib/index.ts'
-import { TIMEOUT } from '../support/lab.ts'
+import { TIMEOUT, withStore } from '../support/lab.ts'
 import { hasMemcached, Memcached } from '../support/memcached.ts'
-import { Operations } from '../support/settle.ts'
 import { until } from '../support/until.ts'
 
 /**
@@ -48,8 +46,8 @@ class BlackHole implements AsyncDisposable {
 describe.skipIf(!hasMemcached)('connect black hole', () => {
   test('the deadline includes connecting, and the store finds back', async () => {
     await using hole = await BlackHole.start()
-    await using store = new MemcachedStore({ servers: hole.memcached.address, timeout: TIMEOUT })
-    using operations = new Operations(store, TIMEOUT)
+    await using watched = withStore(hole.memcached.address)
+    const { operations } = watched
     const outcomes = await operations.burst(100)
     await operations.settled()
     expect(outcomes.filter(({ error }) => error === null)).toEqual([])
@@ -59,8 +57,8 @@ describe.skipIf(!hasMemcached)('connect black hole', () => {
 
   test('it costs one deadline, not one for each operation', async () => {
     await using hole = await BlackHole.start()
-    await using store = new MemcachedStore({ servers: hole.memcached.address, timeout: TIMEOUT })
-    using operations = new Operations(store, TIMEOUT)
+    await using watched = withStore(hole.memcached.address)
+    const { operations } = watched
     await operations.get('first')
     for (let turn = 0; turn < 20; turn++) {
       expect(await operations.waiting(() => operations.burst(20))).toBe(0)
@@ -71,16 +69,16 @@ describe.skipIf(!hasMemcached)('connect black hole', () => {
 
   test('operations that come later have deadlines of their own', async () => {
     await using hole = await BlackHole.start()
-    await using store = new MemcachedStore({ servers: hole.memcached.address, timeout: TIMEOUT })
-    using operations = new Operations(store, TIMEOUT)
+    await using watched = withStore(hole.memcached.address)
+    const { operations } = watched
     await operations.steadily(10, sleep(4 * TIMEOUT))
     await operations.settled()
   })
 
   test.each([30, 6000])('with a timeout of %d ms', async timeout => {
     await using hole = await BlackHole.start()
-    await using store = new MemcachedStore({ servers: hole.memcached.address, timeout })
-    using operations = new Operations(store, timeout)
+    await using watched = withStore(hole.memcached.address, { timeout })
+    const { operations } = watched
     const outcomes = await operations.burst(10)
     await operations.settled()
     for (const { started, ended } of outcomes) expect(ended - started).toBeGreaterThanOrEqual(timeout - 1)

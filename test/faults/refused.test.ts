@@ -1,8 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { MemcachedStore } from '../../lib/index.ts'
-import { Lab, TIMEOUT } from '../support/lab.ts'
+import { Lab, withStore } from '../support/lab.ts'
 import { hasMemcached } from '../support/memcached.ts'
-import { Operations } from '../support/settle.ts'
 
 describe.skipIf(!hasMemcached)('refused', () => {
   test('from the start: everything fails, and works once somebody listens', async () => {
@@ -41,11 +39,10 @@ describe.skipIf(!hasMemcached)('refused', () => {
   })
 
   test('a name that does not exist', async () => {
-    const store = new MemcachedStore({ servers: 'memcached.invalid:11211', timeout: TIMEOUT })
-    using operations = new Operations(store, TIMEOUT)
+    await using watched = withStore('memcached.invalid:11211')
+    const { operations } = watched
     const outcomes = await operations.burst(20)
     await operations.settled()
     expect(outcomes.filter(({ error }) => error === null)).toEqual([])
-    await store.close()
   })
 })

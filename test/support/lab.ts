@@ -6,20 +6,40 @@ import { Operations } from './settle.ts'
 /** Milliseconds that the lab's stores wait for an answer. */
 export const TIMEOUT = 250
 
+/** A store, and the operations that watch it. */
+export interface Watched extends AsyncDisposable {
+  readonly store: MemcachedStore
+  readonly operations: Operations
+}
+
+export function withStore(servers: string | string[], options: MemcachedStoreOptions = {}): Watched {
+  // Every touch costs a round trip, so that it can meet a fault.
+  const store = new MemcachedStore({ servers, timeout: TIMEOUT, touchAfter: 0, ...options })
+  const operations = new Operations(store, options.timeout ?? TIMEOUT)
+  return {
+    store,
+    operations,
+    async [Symbol.asyncDispose]() {
+      operations[Symbol.dispose]()
+      await store.close()
+    },
+  }
+}
+
 /** A store, and its way through a proxy to a memcached of its own. */
-export class Lab implements AsyncDisposable {
+export class Lab implements Watched {
   readonly memcached: Memcached
   readonly proxy: TcpProxy
   readonly store: MemcachedStore
   readonly operations: Operations
+  readonly #watched: Watched
 
   private constructor(memcached: Memcached, proxy: TcpProxy, options: MemcachedStoreOptions) {
     this.memcached = memcached
     this.proxy = proxy
-    // Every touch costs a round trip, so that it can meet a fault.
-    const settings = { servers: proxy.address, timeout: TIMEOUT, touchAfter: 0, ...options }
-    this.store = new MemcachedStore(settings)
-    this.operations = new Operations(this.store, settings.timeout ?? TIMEOUT)
+    this.#watched = withStore(proxy.address, options)
+    this.store = this.#watched.store
+    this.operations = this.#watched.operations
   }
 
   static async start(options: MemcachedStoreOptions = {}): Promise<Lab> {
@@ -34,8 +54,7 @@ export class Lab implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.operations[Symbol.dispose]()
-    await this.store.close()
+    await this.#watched[Symbol.asyncDispose]()
     await this.proxy[Symbol.asyncDispose]()
     await this.memcached.kill()
   }

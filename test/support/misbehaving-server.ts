@@ -33,6 +33,16 @@ export class MisbehavingServer implements AsyncDisposable {
     return `127.0.0.1:${(this.#server.address() as AddressInfo).port}`
   }
 
+  /** Connections that are open now. */
+  get open(): number {
+    return this.#sockets.size
+  }
+
+  /** Sends something that nobody asked for, on every connection. */
+  push(bytes: Buffer): void {
+    for (const socket of this.#sockets) socket.write(bytes)
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     for (const socket of this.#sockets) socket.destroy()
     this.#server.close()
