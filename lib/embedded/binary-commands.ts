@@ -19,11 +19,9 @@ const STATUS_OF: Readonly<Record<Refusal, number>> = {
 }
 
 export interface Request {
-  readonly opcode: number
   readonly key: string
   readonly extras: Buffer
   readonly value: Buffer
-  readonly opaque: number
   readonly cas: bigint
 }
 

@@ -27,7 +27,9 @@ export function binaryProtocol(backend: Backend): Protocol {
     const opaque = input.readUInt32BE(12)
     const take = HEADER + bodyLength
     const refuse = (status: number, close: boolean): Answer => ({
-      ...{ take, close, reply: encode(opcode, opaque, { status }) },
+      take,
+      reply: encode(opcode, opaque, { status }),
+      close,
     })
 
     const command = COMMANDS.get(opcode)
@@ -55,7 +57,7 @@ export function binaryProtocol(backend: Backend): Protocol {
     }
     if (input.length < take) return undefined
     const value = input.subarray(valueAt, take)
-    const request: Request = { opcode, key, extras, value, opaque, cas: input.readBigUInt64BE(16) }
+    const request: Request = { key, extras, value, cas: input.readBigUInt64BE(16) }
     const reply: Buffer[] = []
     for (const response of command.run(backend, request)) {
       if (response.status !== command.silent) reply.push(...encode(opcode, opaque, response))

@@ -94,8 +94,14 @@ export class EmbeddedMemcached {
     const storage = new Storage(maxMemory, maxItemSize, unixSeconds)
     const startedAt = unixSeconds()
     const traffic: Traffic = {
-      ...{ port, host, startedAt, maxConnections: MAX_CONNECTIONS },
-      ...{ open: 0, total: 0, bytesRead: 0, bytesWritten: 0 },
+      port,
+      host,
+      startedAt,
+      maxConnections: MAX_CONNECTIONS,
+      open: 0,
+      total: 0,
+      bytesRead: 0,
+      bytesWritten: 0,
     }
     const backend: Backend = {
       storage,

@@ -109,7 +109,8 @@ export class Storage {
       return this.#put(key, digits, 0, expiresAt(delta.expiration, this.#now()))
     }
     if (delta.cas !== 0n && delta.cas !== found.cas) return 'exists'
-    const number = /^\s*\+?(\d+)(\s|$)/.exec(found.value.toString('latin1'))?.[1]
+    // White space of C; 20 digits, which 64 bits never exceed.
+    const number = /^[ \t-\r]*\+?0*(\d{1,20})([ \t-\r]|$)/.exec(found.value.toString('latin1'))?.[1]
     if (number === undefined || BigInt(number) > 0xffffffffffffffffn) return 'not a number'
     const sum = delta.direction === 'incr' ? BigInt(number) + delta.by : BigInt(number) - delta.by
     const digits = String(sum < 0n ? 0n : BigInt.asUintN(64, sum))

@@ -45,9 +45,9 @@ function store(
 
   const [key = '', ...numbers] = words.slice(0, needed)
   const [flags = -1, expiration, length = -1, token] = numbers.map(integer)
-  const wellFormed = key.length <= MAX_KEY && flags >= 0 && expiration !== undefined && length >= 0
-  if (!wellFormed || (name === 'cas' && (token ?? -1) < 0))
-    return { take: lineLength, reply: reply(BAD_FORMAT) }
+  const wellFormed =
+    key.length <= MAX_KEY && flags >= 0 && length >= 0 && (name !== 'cas' || (token ?? -1) >= 0)
+  if (!wellFormed || expiration === undefined) return { take: lineLength, reply: reply(BAD_FORMAT) }
 
   const mode = name === 'cas' ? { cas: BigInt(numbers[3] ?? 0) } : (name as 'set' | 'add' | 'replace')
   const take = lineLength + length + CRLF.length
