@@ -46,7 +46,7 @@ export class Connection {
     const socket = dial(options.address, options.tls, () => this.#greet())
     socket.on('data', bytes => {
       const complaint = this.#parser.push(bytes)
-      if (complaint !== null) this.#reject(complaint)
+      if (complaint !== null) this.#reject(complaint, bytes)
     })
     socket.on('error', cause => this.#lose(cause))
     socket.on('end', () => this.#lose())
@@ -147,10 +147,16 @@ export class Connection {
     return !this.#ended
   }
 
-  #reject(complaint: string): void {
-    this.drop(
-      new ConnectionLostError('ERR_PROTOCOL', `memcached on ${this.#options.address.name} sent ${complaint}`),
-    )
+  #reject(complaint: string, bytes?: Buffer): void {
+    const server = `memcached on ${this.#options.address.name}`
+    // Said as text and before anything else, whatever the protocol (memcached.c, `maxconns_fast`).
+    if (!this.isProven && bytes?.toString('latin1').startsWith('ERROR Too many open connections')) {
+      this.drop(
+        new MemcachedStoreError('ERR_UNAVAILABLE', `${server} has too many connections: raise its -c`),
+      )
+    } else {
+      this.drop(new ConnectionLostError('ERR_PROTOCOL', `${server} sent ${complaint}`))
+    }
   }
 
   #lose(cause?: Error): void {

@@ -160,17 +160,22 @@ export class Wire {
     // A connection that had worked may break, at a restart for one; the server is given another chance.
     const isDown = !isProven || !(error instanceof ConnectionLostError)
     if (isDown && !this.#closed) this.#fall(error)
+    const failed: Request[] = []
     let isSent = true
     for (let request = queue.first, next: Request | null; request !== null; request = next) {
       next = request.next
       if (request === firstUnsent) isSent = false
       if (isDown || (isSent && (request.repeated || !request.isRepeatable))) {
-        const left = (request.deadline - this.#ticks) * this.#tickLength
-        request.fail(error instanceof ConnectionLostError ? error.withRemaining(left) : error)
+        failed.push(request)
       } else {
         request.repeated ||= isSent
         this.#send(request)
       }
+    }
+    // Only now: whoever hears of a failure may send more, and deadlines must stay in order.
+    for (const request of failed) {
+      const left = (request.deadline - this.#ticks) * this.#tickLength
+      request.fail(error instanceof ConnectionLostError ? error.withRemaining(left) : error)
     }
   }
 

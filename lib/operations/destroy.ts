@@ -9,10 +9,10 @@ import { before } from './deadline.ts'
  */
 export function destroy(context: Context, sid: string, done: Done<void>): void {
   const key = context.keys.of(sid)
-  context.lanes.write(sid, () => {
+  context.lanes.write(sid, done, answer => {
     bury(context, key, error => {
       context.lanes.leave(sid)
-      done(error)
+      answer(error)
     })
   })
 }

@@ -1,3 +1,7 @@
+import { MemcachedStoreError } from '../errors.ts'
+import type { Done } from './context.ts'
+import { before } from './deadline.ts'
+
 /** A read goes on with the next at once, a write holds the lane until it leaves. */
 type Kind = 'read' | 'write'
 
@@ -15,34 +19,40 @@ interface Lane {
 
 /**
  * Orders what this process does to one session: one write at a time, and a read that comes while a
- * write is in flight waits for it, so that what was saved is read. Nobody waits longer than the
- * patience: then it goes ahead, as another process would, and conditional writes keep it safe.
+ * write is in flight waits for it, so that what was saved is read. Nobody waits longer than half the
+ * timeout: then it goes ahead, as another process would, and conditional writes keep it safe. Who had
+ * to wait is answered by the timeout all the same.
  */
 export class Lanes {
-  readonly #patience: number
+  readonly #timeout: number
   readonly #lanes: Map<string, Lane> = new Map()
 
-  /** @param patience - milliseconds. */
-  constructor(patience: number) {
-    this.#patience = patience
+  /** @param timeout - milliseconds. */
+  constructor(timeout: number) {
+    this.#timeout = timeout
   }
 
   /** Runs the read now, or after the writes that are in flight. */
-  read(sid: string, task: () => void): void {
+  read<T>(sid: string, done: Done<T>, task: (done: Done<T>) => void): void {
     const lane = this.#lanes.size === 0 ? undefined : this.#lanes.get(sid)
-    if (lane === undefined) task()
-    else this.#wait(lane, 'read', task)
+    if (lane === undefined) task(done)
+    else this.#wait(lane, 'read', done, task)
   }
 
   /** Runs the write now, or in its turn. It must {@link leave} when done. */
-  write(sid: string, task: () => void): void {
+  write<T>(sid: string, done: Done<T>, task: (done: Done<T>) => void): void {
     const lane = this.#lanes.get(sid)
     if (lane === undefined) {
       this.#lanes.set(sid, { writing: 1, queue: null })
-      task()
+      task(done)
     } else {
-      this.#wait(lane, 'write', task)
+      this.#wait(lane, 'write', done, task)
     }
+  }
+
+  /** The same for several steps in a row, whose deadlines are their own. */
+  enter(sid: string): Promise<void> {
+    return new Promise(resolve => this.write(sid, never, () => resolve()))
   }
 
   /** A write has ended. */
@@ -58,14 +68,22 @@ export class Lanes {
     if (lane.writing === 0 && this.#lanes.get(sid) === lane) this.#lanes.delete(sid)
   }
 
-  #wait(lane: Lane, kind: Kind, task: () => void): void {
+  #wait<T>(lane: Lane, kind: Kind, done: Done<T>, task: (done: Done<T>) => void): void {
+    const failure = new MemcachedStoreError(
+      'ERR_TIMEOUT',
+      `Not done within ${this.#timeout} ms: others came first`,
+    )
+    const settle = done === never ? done : before(this.#timeout, failure, done)
     const timer = setTimeout(() => {
       lane.queue = (lane.queue as Waiting[]).filter(one => one !== waiting)
       if (kind === 'write') lane.writing++
-      task()
-    }, this.#patience)
-    const waiting: Waiting = { kind, task, timer }
+      waiting.task()
+    }, this.#timeout / 2)
+    const waiting: Waiting = { kind, timer, task: () => task(settle) }
     lane.queue ??= []
     lane.queue.push(waiting)
   }
 }
+
+/** Nobody to tell. */
+const never: Done<never> = () => {}

@@ -8,10 +8,10 @@ import { textIn } from './item.ts'
 /** Reads a session: one round trip. Null where there is none, it is over, or it was logged out. */
 export function read(context: Context, sid: string, done: Done<SessionData | null>): void {
   const key = context.keys.of(sid)
-  context.lanes.read(sid, () => {
+  context.lanes.read(sid, done, answer => {
     context.cluster.home(key).get(key, (error, reply) => {
-      if (error !== null) done(error)
-      else done(null, sessionIn(context, sid, key, reply as Reply))
+      if (error !== null) answer(error)
+      else answer(null, sessionIn(context, sid, key, reply as Reply))
     })
   })
 }

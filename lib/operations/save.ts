@@ -32,7 +32,7 @@ export function save(context: Context, sid: string, session: SessionData, done: 
   } else if (prepared === null) {
     destroy(context, sid, done)
   } else {
-    context.lanes.write(sid, () => write(context, prepared, done))
+    context.lanes.write(sid, done, answer => write(context, prepared, answer))
   }
 }
 

@@ -22,7 +22,7 @@ const LONGEST_PAUSE = 50
  */
 export async function update(context: Context, sid: string, change: Change): Promise<SessionData | null> {
   const key = context.keys.of(sid)
-  await new Promise<void>(resolve => context.lanes.write(sid, resolve))
+  await context.lanes.enter(sid)
   try {
     for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
       if (attempt > 0) await pause(Math.random() * Math.min(2 ** attempt, LONGEST_PAUSE))

@@ -77,7 +77,9 @@ async function launch(
   child.stderr?.on('data', chunk => {
     complaint += chunk
   })
-  process.once('exit', () => child.kill('SIGKILL'))
+  const killed = (): boolean => child.kill('SIGKILL')
+  process.once('exit', killed)
+  child.once('exit', () => process.off('exit', killed))
   try {
     const found = await until(async () => {
       if (child.exitCode !== null) throw new Error(`memcached ended with ${child.exitCode}: ${complaint}`)
