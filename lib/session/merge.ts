@@ -12,9 +12,10 @@ type Dict = Record<string, unknown>
  * result may share parts with them.
  */
 export function merge(base: unknown, mine: unknown, theirs: unknown, depth = 0): unknown {
-  if (same(mine, base)) return theirs
-  if (same(theirs, base) || depth === DEEPEST || !isDict(mine) || !isDict(theirs)) return mine
-  return mergeDicts(isDict(base) ? base : {}, mine, theirs, depth + 1)
+  if (depth < DEEPEST && isDict(mine) && isDict(theirs)) {
+    return mergeDicts(isDict(base) ? base : {}, mine, theirs, depth + 1)
+  }
+  return same(mine, base) ? theirs : mine
 }
 
 function mergeDicts(base: Dict, mine: Dict, theirs: Dict, depth: number): Dict {
