@@ -20,7 +20,8 @@ export class Keys {
   of(sid: string): string {
     if (sid.length <= this.#longestId && PLAIN.test(sid) && !sid.startsWith(HASH_MARK))
       return this.prefix + sid
-    return `${this.prefix}${HASH_MARK}${createHash('sha256').update(sid).digest('base64url')}`
+    // Not as UTF-8, where ids with different halves of a character become the same bytes.
+    return `${this.prefix}${HASH_MARK}${createHash('sha256').update(sid, 'utf16le').digest('base64url')}`
   }
 
   /** Does this key hide its id? Then the value tells it: see the codec. */
