@@ -1,5 +1,5 @@
 import type { Reply } from './node.ts'
-import { GET, HEADER_LENGTH, RESPONSE_MAGIC } from './protocol.ts'
+import { HEADER_LENGTH, RESPONSE_MAGIC } from './protocol.ts'
 
 /** A reply as it came, with what is needed to tell whose it is. */
 export interface RawReply extends Reply {
@@ -57,7 +57,7 @@ export class Parser {
         opcode,
         opaque: bytes.readUInt32BE(at + 12),
         status: bytes.readUInt16BE(at + 6),
-        flags: opcode === GET && extras === 4 ? bytes.readUInt32BE(at + HEADER_LENGTH) : 0,
+        flags: extras === 4 ? bytes.readUInt32BE(at + HEADER_LENGTH) : 0,
         casHigh: bytes.readUInt32BE(at + 16),
         casLow: bytes.readUInt32BE(at + 20),
         value: bytes.subarray(at + HEADER_LENGTH + extras + keyLength, end),

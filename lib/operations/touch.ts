@@ -1,6 +1,6 @@
 import type { SessionData } from 'express-session'
 import { OK } from '../memcached/node.ts'
-import { isSession } from '../session/codec.ts'
+import { isSession, TOMBSTONE } from '../session/codec.ts'
 import { expiresOf, type Lifetime } from '../session/expiry.ts'
 import { Revision, revisionOf } from '../session/revision.ts'
 import type { Context, Done } from './context.ts'
@@ -55,8 +55,15 @@ function touchNatively(context: Context, key: string, { left, slack }: Lifetime,
     process.nextTick(done, null)
     return
   }
-  context.cluster.home(key).touch(key, context.expiry.expiration(left + slack), error => {
-    if (error === null) context.touched.note(key)
+  const { cluster, expiry, settings, touched } = context
+  const home = cluster.home(key)
+  home.touch(key, expiry.expiration(left + slack), (error, reply) => {
+    if (reply !== null && (reply.flags & TOMBSTONE) !== 0) {
+      // Destroyed meanwhile: a tombstone is not to stay as long as a session.
+      home.touch(key, expiry.expiration(settings.tombstone * 1000), error => done(error))
+      return
+    }
+    if (error === null) touched.note(key)
     done(error)
   })
 }
