@@ -125,7 +125,7 @@ function follow(gate: Gate): RequestHandler {
       else if (verb === 'increment') await increment(req.sessionStore, req.sessionID, step[1])
       else await called(verb)
     }
-    const answer: Answer = { sid: req.sessionID, session: req.session as never }
+    const answer: Answer = { sid: req.sessionID, session: (req.session ?? null) as never }
     res.json(answer)
   }
 }
