@@ -1,0 +1,50 @@
+import { describe, expect, test } from 'vitest'
+import { parseServers, type ServerAddress } from '../../lib/memcached/address.ts'
+import { MemjsNode } from '../../lib/memcached/memjs-node.ts'
+import type { Reply } from '../../lib/memcached/node.ts'
+import { Wire } from '../../lib/memcached/wire.ts'
+import { TIMEOUT } from '../support/lab.ts'
+import { hasMemcached, Memcached } from '../support/memcached.ts'
+import { TcpProxy } from '../support/proxy.ts'
+
+const LAST = 2 ** 31 - 1
+
+describe.skipIf(!hasMemcached)('2^31 operations passed', () => {
+  test.each([0, 1, 50])(
+    'the sequence begins again %d before its end, and every request gets its own',
+    async before => {
+      await using memcached = await Memcached.start()
+      await using proxy = await TcpProxy.start(memcached.address)
+      const opaques: number[] = []
+      proxy.tamper(reply => {
+        opaques.push(reply.readUInt32BE(12))
+        return reply
+      })
+      const [address] = parseServers(proxy.address) as [ServerAddress]
+      const wire = new Wire({
+        address,
+        tls: undefined,
+        timeout: TIMEOUT,
+        maxItemSize: 1024 ** 2,
+        onChange() {},
+      })
+      const node = new MemjsNode(address.name, wire, LAST - before)
+      const keys = Array.from({ length: 100 }, (_, index) => `wrap-${index}`)
+      await Promise.all(keys.map(key => replied(done => node.write('set', key, key, 0, 0, 0, 0, done))))
+      const values = await Promise.all(keys.map(key => replied(done => node.get(key, done))))
+      expect(values).toEqual(keys)
+      await node.close()
+
+      expect(opaques).toHaveLength(200)
+      expect(Math.max(...opaques)).toBe(before === 0 ? opaques.at(-1) : LAST)
+      expect(Math.min(...opaques)).toBeGreaterThanOrEqual(0)
+      expect(new Set(opaques).size).toBe(200)
+    },
+  )
+})
+
+function replied(send: (done: (error: Error | null, reply: Reply | null) => void) => void): Promise<string> {
+  return new Promise((resolve, reject) => {
+    send((error, reply) => (error === null ? resolve(String(reply?.value)) : reject(error)))
+  })
+}
