@@ -4,8 +4,17 @@ import { createHash } from 'node:crypto'
 const LONGEST_KEY = 250
 /** What a key may consist of, so that every protocol and tool can spell it. */
 const PLAIN = /^[\x21-\x7e]+$/
-/** Marks a hash in a key; an id that itself begins so is hashed too, so that the two never meet. */
-const HASH_MARK = '#'
+/*
+ * What follows the prefix in keys that do not show an id. An id that itself begins so is hashed too,
+ * so that none of them ever meet.
+ */
+/** A session under the hash of its id. */
+const HASHED = '#'
+/** The index of a user's sessions. */
+const USER = '@'
+/** The lock of a session. */
+const LOCK = '!'
+const MARKS = HASHED + USER + LOCK
 
 /** Session id to memcached key. Ids that cannot be part of a key are replaced by their hash. */
 export class Keys {
@@ -18,14 +27,33 @@ export class Keys {
   }
 
   of(sid: string): string {
-    if (sid.length <= this.#longestId && PLAIN.test(sid) && !sid.startsWith(HASH_MARK))
+    if (sid.length <= this.#longestId && PLAIN.test(sid) && !MARKS.includes(sid[0] as string))
       return this.prefix + sid
-    // Not as UTF-8, where ids with different halves of a character become the same bytes.
-    return `${this.prefix}${HASH_MARK}${createHash('sha256').update(sid, 'utf16le').digest('base64url')}`
+    return this.#marked(HASHED, sid)
+  }
+
+  /** Where a user's sessions are listed. Hashed: any string names a user, and no name shows in a key. */
+  ofUser(user: string): string {
+    return this.#marked(USER, user)
+  }
+
+  /** Where a session's lock lies. */
+  ofLock(sid: string): string {
+    return this.#marked(LOCK, sid)
+  }
+
+  /** Is this the key of a session, or of a tombstone, under our prefix? */
+  isSession(key: string): boolean {
+    const mark = key[this.prefix.length]
+    return key.startsWith(this.prefix) && mark !== undefined && mark !== USER && mark !== LOCK
   }
 
   /** Does this key hide its id? Then the value tells it: see the codec. */
   isHashed(key: string): boolean {
-    return key.startsWith(HASH_MARK, this.prefix.length)
+    return key.startsWith(HASHED, this.prefix.length)
+  }
+
+  #marked(mark: string, text: string): string {
+    return this.prefix + mark + createHash('sha256').update(text).digest('base64url')
   }
 }
