@@ -54,6 +54,7 @@ export class Keys {
   }
 
   #marked(mark: string, text: string): string {
-    return this.prefix + mark + createHash('sha256').update(text).digest('base64url')
+    // Not as UTF-8, where texts with different halves of a character become the same bytes.
+    return this.prefix + mark + createHash('sha256').update(text, 'utf16le').digest('base64url')
   }
 }
