@@ -56,8 +56,17 @@ export function isSession(value: unknown): value is SessionData {
  * `\u00..` only for control characters, so few texts pay for the second look.
  */
 export function parseJson(text: string): unknown {
-  if (text.indexOf('__proto__') === -1 && text.indexOf('\\u00') === -1) return JSON.parse(text)
-  return JSON.parse(text, (key, value) => (key === '__proto__' ? undefined : value))
+  const value: unknown = JSON.parse(text)
+  if (text.indexOf('__proto__') === -1 && text.indexOf('\\u00') === -1) return value
+  // A loop, since what JSON.parse takes may be nested more deeply than the stack, or a reviver, can follow.
+  const nested = [value]
+  while (nested.length > 0) {
+    const next = nested.pop()
+    if (typeof next !== 'object' || next === null) continue
+    if (Object.hasOwn(next, '__proto__')) Reflect.deleteProperty(next, '__proto__')
+    for (const inner of Object.values(next)) nested.push(inner)
+  }
+  return value
 }
 
 /** The value to store under a hashed key. */
@@ -81,6 +90,8 @@ export function splitName(value: string): { sid: string; text: string } | null {
 const COOKIE_FIRST = '{"cookie":{'
 /** What `session.touch()` changes; `originalMaxAge` drifts by a millisecond when the clock ticks in between. */
 const TOUCHED = /"originalMaxAge":\d+|"expires":"[^"]*"/g
+/** With escapes, or an object in the cookie, what looks like one of those two may be something else. */
+const OPAQUE = /[\\{]/
 
 /**
  * Is this session what was read, but for the cookie's date? Compares texts, and says no where it
@@ -93,5 +104,9 @@ export function isUnmodified(before: string, after: string): boolean {
   const endAfter = after.indexOf('}')
   if (before.length - endBefore !== after.length - endAfter) return false
   if (before.slice(endBefore) !== after.slice(endAfter)) return false
-  return before.slice(0, endBefore).replace(TOUCHED, '') === after.slice(0, endAfter).replace(TOUCHED, '')
+  const cookieBefore = before.slice(COOKIE_FIRST.length, endBefore)
+  const cookieAfter = after.slice(COOKIE_FIRST.length, endAfter)
+  if (cookieBefore === cookieAfter) return true
+  if (OPAQUE.test(cookieBefore) || OPAQUE.test(cookieAfter)) return false
+  return cookieBefore.replace(TOUCHED, '') === cookieAfter.replace(TOUCHED, '')
 }
