@@ -1,0 +1,308 @@
+import type { SessionData } from 'express-session'
+import session from 'express-session'
+import fc from 'fast-check'
+import { afterEach, describe, expect, inject, test, vi } from 'vitest'
+import { MemcachedStore } from '../../lib/index.ts'
+import { Expiry, expiresOf } from '../../lib/session/expiry.ts'
+import { RawMemcached } from '../contract/raw-memcached.ts'
+
+const SECOND = 1000
+const DAY = 86_400 * SECOND
+const DAYS_30 = 30 * DAY
+/** 2026-11-22T16:00:00.123Z */
+const NOW = 1_795_363_200_123
+
+type CookieParts = Record<string, unknown>
+
+function withCookie(cookie: CookieParts = {}): SessionData {
+  return { cookie } as unknown as SessionData
+}
+
+/** As express-session makes it, `maxAge` milliseconds from now. */
+function fresh(maxAge: number): SessionData {
+  const cookie = new session.Cookie()
+  cookie.maxAge = maxAge
+  return { cookie }
+}
+
+function at(time: number): void {
+  vi.useFakeTimers({ toFake: ['Date'], now: time })
+}
+
+afterEach(() => {
+  vi.useRealTimers()
+})
+
+describe('how long a session lives', () => {
+  const expiresAt = (time: number): CookieParts => ({ expires: new Date(time) })
+  const table: [string, CookieParts, number][] = [
+    ['ttl where the cookie says nothing', {}, 100 * SECOND],
+    ['ttl where the cookie says null', { expires: null, maxAge: null, originalMaxAge: null }, 100 * SECOND],
+    ['a Date', expiresAt(NOW + 1500), 1500],
+    ['an ISO string, as it is stored', { expires: new Date(NOW + 1500).toISOString() }, 1500],
+    ['a date as HTTP spells it', { expires: new Date(NOW + 877).toUTCString() }, 877],
+    ['milliseconds of Unix time', { expires: NOW + 1500 }, 1500],
+    ['a plain maxAge', { maxAge: 1500 }, 1500],
+    ['expires before maxAge', { ...expiresAt(NOW + 1500), maxAge: 99 }, 1500],
+    ['originalMaxAge says nothing of what is left', { originalMaxAge: 1500 }, 100 * SECOND],
+    ['a fraction', { maxAge: 0.25 }, 0.25],
+    ['no time at all', { maxAge: 0 }, 0],
+    ['a negative maxAge', { maxAge: -1 }, -1],
+    ['a date that is past', expiresAt(NOW - 5), -5],
+    ['for ever', { maxAge: Infinity }, Infinity],
+    ['a year', { maxAge: 365 * DAY }, 365 * DAY],
+  ]
+  test.each(table)('%s', (_, cookie, left) => {
+    at(NOW)
+    expect(new Expiry(100, undefined).of(withCookie(cookie), 'sid').left).toBe(left)
+  })
+
+  test.each([
+    ['cookie.expires', { expires: new Date(Number.NaN) }],
+    ['cookie.expires', { expires: 'next week' }],
+    ['cookie.expires', { expires: Number.NaN }],
+    ['cookie.maxAge', { maxAge: Number.NaN }],
+  ])('%s that is no time is a TypeError: %o', (name, cookie) => {
+    expect(() => new Expiry(100, undefined).of(withCookie(cookie), 'sid')).toThrow(
+      expect.objectContaining({ name: 'TypeError', message: expect.stringContaining(name) }),
+    )
+  })
+
+  test('express-session itself makes such a date of a NaN maxAge', () => {
+    expect(() => new Expiry(100, undefined).of(fresh(Number.NaN), 'sid')).toThrow(TypeError)
+  })
+
+  test('a ttl function stands above the cookie, and gets session and id', () => {
+    const given: unknown[] = []
+    const ttl = (...args: unknown[]): number => {
+      given.push(...args)
+      return 7
+    }
+    const stored = fresh(1500)
+    expect(new Expiry(ttl, undefined).of(stored, 'sid').left).toBe(7 * SECOND)
+    expect(given).toEqual([stored, 'sid'])
+  })
+
+  test.each([0, -3, 0.5, Infinity, -Infinity])('a ttl function may give %d', seconds => {
+    expect(new Expiry(() => seconds, undefined).of(withCookie(), 'sid').left).toBe(seconds * SECOND)
+  })
+
+  test.each([Number.NaN, '7', null, undefined, new Date(), 7n])(
+    'a ttl function that gives %o is a TypeError',
+    value => {
+      const expiry = new Expiry((() => value) as never, undefined)
+      expect(() => expiry.of(withCookie(), 'sid')).toThrow(
+        /^Expected `ttl` to return a number of seconds, got /,
+      )
+    },
+  )
+
+  test('what a ttl function throws is given back', () => {
+    const failure = new Error('the application’s own')
+    const expiry = new Expiry(() => {
+      throw failure
+    }, undefined)
+    expect(() => expiry.of(withCookie(), 'sid')).toThrow(failure)
+  })
+})
+
+describe('slack', () => {
+  const table: [string, CookieParts, number | undefined, number][] = [
+    ['1 % of the life', { originalMaxAge: 60_000, maxAge: 60_000 }, undefined, 600],
+    ['1 % of the whole life, however little is left', { originalMaxAge: 60_000, maxAge: 5 }, undefined, 600],
+    ['at most 300 seconds', { originalMaxAge: 365 * DAY, maxAge: DAY }, undefined, 300 * SECOND],
+    ['1 % of ttl where the cookie says nothing', {}, undefined, SECOND],
+    ['none for a cookie that does not say how long it lives', { maxAge: 60_000 }, undefined, 0],
+    ['none for a negative life', { originalMaxAge: -60_000 }, undefined, 0],
+    ['touchAfter', { originalMaxAge: 60_000, maxAge: 60_000 }, 20, 20 * SECOND],
+    ['touchAfter 0', { originalMaxAge: 60_000, maxAge: 60_000 }, 0, 0],
+    ['a fraction of touchAfter', {}, 0.5, 500],
+  ]
+  test.each(table)('%s', (_, cookie, touchAfter, slack) => {
+    expect(new Expiry(100, touchAfter).of(withCookie(cookie), 'sid').slack).toBe(slack)
+  })
+
+  test('1 % of what a ttl function gives', () => {
+    expect(new Expiry(() => 1000, undefined).of(fresh(60_000), 'sid').slack).toBe(10 * SECOND)
+    expect(new Expiry(() => Infinity, undefined).of(fresh(60_000), 'sid').slack).toBe(300 * SECOND)
+    expect(new Expiry(() => -1, undefined).of(fresh(60_000), 'sid').slack).toBe(0)
+  })
+})
+
+describe('memcached’s expiration field', () => {
+  const expiry = new Expiry(100, undefined)
+
+  test.each([
+    ['a moment', 0.001, 2],
+    ['a second', SECOND, 2],
+    ['a second and a bit', SECOND + 0.001, 3],
+    ['30 days, less the second that is added', DAYS_30 - SECOND, 30 * 86_400],
+    ['one more millisecond', DAYS_30 - SECOND + 1, Math.ceil((NOW + DAYS_30 - SECOND + 1) / SECOND) + 1],
+    ['30 days', DAYS_30, Math.ceil((NOW + DAYS_30) / SECOND) + 1],
+    ['a year', 365 * DAY, Math.ceil((NOW + 365 * DAY) / SECOND) + 1],
+    ['the last second of 32 bits', 0xffff_fffe * SECOND - NOW, 0xffff_ffff],
+    ['more than 32 bits', 0xffff_fffe * SECOND - NOW + 1, 0],
+    ['for ever', Infinity, 0],
+  ])('%s', (_, milliseconds, field) => {
+    at(NOW)
+    expect(expiry.expiration(milliseconds)).toBe(field)
+  })
+
+  test('lasts the life, and at most two seconds more, under the 30-day rule', () => {
+    fc.assert(
+      fc.property(
+        fc.oneof(
+          fc.double({ min: 0.001, max: 60 * DAY, noNaN: true }),
+          fc.double({ min: DAYS_30 - 5 * SECOND, max: DAYS_30 + 5 * SECOND, noNaN: true }),
+        ),
+        fc.integer({ min: NOW - 365 * DAY, max: NOW + 3650 * DAY }),
+        (milliseconds, now) => {
+          at(now)
+          const field = expiry.expiration(milliseconds)
+          // As memcached reads it (protocol.txt, "Expiration times").
+          const lasts = field <= 30 * 86_400 ? field * SECOND : field * SECOND - now
+          expect(field).toBe(field >>> 0)
+          expect(lasts).toBeGreaterThanOrEqual(milliseconds + SECOND)
+          expect(lasts).toBeLessThan(milliseconds + 2 * SECOND + 1)
+        },
+      ),
+    )
+  })
+})
+
+describe('isOver', () => {
+  const stored = (end: number, originalMaxAge?: number): SessionData =>
+    withCookie({ expires: new Date(end).toISOString(), originalMaxAge })
+
+  test.each([
+    ['without slack', stored(NOW + 5000), undefined, NOW + 5000],
+    ['with 1 % of its life', stored(NOW + 5000, 5000), undefined, NOW + 5050],
+    ['with touchAfter', stored(NOW + 5000, 5000), 3, NOW + 8000],
+    ['with touchAfter 0', stored(NOW + 5000, 5000), 0, NOW + 5000],
+    ['a Date', withCookie({ expires: new Date(NOW + 5000) }), undefined, NOW + 5000],
+    ['a number', withCookie({ expires: NOW + 5000 }), undefined, NOW + 5000],
+    ['a date with another offset', withCookie({ expires: '2026-11-22T18:00:05.000+02:00' }), 0, NOW + 4877],
+    [
+      'a date beyond the year 9999',
+      withCookie({ expires: '+010000-01-01T00:00:00.000Z' }),
+      0,
+      253402300800000,
+    ],
+  ])('to the millisecond: %s', (_, session, touchAfter, end) => {
+    const expiry = new Expiry(100, touchAfter)
+    for (const early of [5000, 1001, 1000, 999, 2, 1]) {
+      at(end - early)
+      expect(expiry.isOver(session), `${early} ms before`).toBe(false)
+    }
+    for (const late of [0, 1, 1000, DAY]) {
+      at(end + late)
+      expect(expiry.isOver(session), `${late} ms after`).toBe(true)
+    }
+    // A clock that is set back.
+    at(end - 1)
+    expect(expiry.isOver(session)).toBe(false)
+  })
+
+  test('says the same as the date does, whatever it was asked before', () => {
+    const dates = fc.array(fc.tuple(fc.integer({ min: -5000, max: 5000 }), fc.integer({ min: 0, max: 3000 })))
+    fc.assert(
+      fc.property(dates, asked => {
+        const expiry = new Expiry(100, 0)
+        let now = NOW
+        for (const [ahead, pause] of asked) {
+          now += pause
+          at(now)
+          expect(expiry.isOver(stored(now + ahead))).toBe(ahead <= 0)
+        }
+      }),
+    )
+  })
+
+  test('never, where the cookie has no date', () => {
+    for (const cookie of [{}, { expires: null, originalMaxAge: null }, { maxAge: 5 }]) {
+      expect(new Expiry(100, 0).isOver(withCookie(cookie))).toBe(false)
+    }
+  })
+
+  test('memcached alone decides where ttl is a function', () => {
+    at(NOW)
+    expect(new Expiry(() => 1000, 0).isOver(stored(NOW - 1))).toBe(false)
+  })
+})
+
+test('expiresOf', () => {
+  const of = (expires: unknown): number | undefined => expiresOf({ expires } as never)
+  expect(of(new Date(NOW))).toBe(NOW)
+  expect(of(new Date(NOW).toISOString())).toBe(NOW)
+  expect(of(NOW)).toBe(NOW)
+  expect(of('never')).toBeNaN()
+  for (const nothing of [undefined, null, false, true, {}]) expect(of(nothing)).toBeUndefined()
+})
+
+const memcached: string | undefined = inject('memcached')?.split(',')[0]
+
+describe.skipIf(memcached === undefined)('memcached keeps an item for its life and not much more', () => {
+  const prefix = `expiry-${process.pid}-${Date.now()}:`
+
+  test.each([
+    ['a moment', 1],
+    ['a second', SECOND],
+    ['1.999 seconds', 1999],
+    ['an hour', 3600 * SECOND],
+    ['30 days less 2 seconds', DAYS_30 - 2 * SECOND],
+    ['30 days less 1 second', DAYS_30 - SECOND],
+    ['30 days', DAYS_30],
+    ['30 days and 1 second', DAYS_30 + SECOND],
+    ['31 days', 31 * DAY],
+    ['a year', 365 * DAY],
+    ['50 years', 50 * 365 * DAY],
+  ])('%s', async (what, life) => {
+    const raw = new RawMemcached(memcached as string)
+    await using store = new MemcachedStore({ servers: memcached, prefix, touchAfter: 0 })
+    const sid = what.replaceAll(' ', '-')
+    const before = await raw.time()
+    await store.set(sid, withCookie({ maxAge: life }))
+    // Lives so short may be over before they are seen.
+    const end = await raw.expiration(prefix + sid)
+    const after = await raw.time()
+    if (end === undefined && life < 2 * SECOND) {
+      expect((after - before) * SECOND).toBeGreaterThanOrEqual(life)
+      return
+    }
+    // By the server's clock, and a second since it is ahead or behind ours by a part of one.
+    expect(end).toBeGreaterThanOrEqual(before + life / SECOND)
+    expect(end).toBeLessThanOrEqual(after + life / SECOND + 4)
+  })
+
+  test('for ever, where 32 bits are not enough', async () => {
+    const raw = new RawMemcached(memcached as string)
+    await using store = new MemcachedStore({ servers: memcached, prefix, ttl: Infinity })
+    await store.set('forever', withCookie())
+    expect(await raw.expiration(`${prefix}forever`)).toBe(Infinity)
+    await store.set('century', withCookie({ maxAge: 200 * 365 * DAY }))
+    expect(await raw.expiration(`${prefix}century`)).toBe(Infinity)
+  })
+
+  test('and touchAfter longer, so that no session dies early', async () => {
+    const raw = new RawMemcached(memcached as string)
+    await using store = new MemcachedStore({ servers: memcached, prefix, touchAfter: 100 })
+    const before = await raw.time()
+    await store.set('late', fresh(3600 * SECOND))
+    const end = await raw.expiration(`${prefix}late`)
+    const after = await raw.time()
+    expect(end).toBeGreaterThanOrEqual(before + 3700)
+    expect(end).toBeLessThanOrEqual(after + 3704)
+  })
+
+  test('a life that is over destroys', async () => {
+    await using store = new MemcachedStore({ servers: memcached, prefix })
+    for (const maxAge of [0, -1, -Infinity]) {
+      await store.set('over', fresh(60_000))
+      await store.set('over', withCookie({ maxAge }))
+      expect(await store.get('over'), `maxAge ${maxAge}`).toBeNull()
+      await store.set('over', fresh(60_000))
+      await store.touch('over', withCookie({ maxAge }))
+      expect(await store.get('over'), `maxAge ${maxAge}`).toBeNull()
+    }
+  })
+})
