@@ -1,6 +1,6 @@
 // The limit: what no memcached session store in Node can beat. A bare socket, JSON and nothing else:
 // no expiry check, no deadline, no reconnection, no CAS token, no opaque id. What there is, is done as
-// well as we know how, and every choice here was measured against its alternatives:
+// well as we know how, and was measured against other ways:
 //
 // - the requests of a tick are encoded straight into one outgoing buffer, which is written once;
 // - replies are read in place, in a buffer of ours that the socket fills (`onread`), past all streams;

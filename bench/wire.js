@@ -2,11 +2,11 @@
 
 import { barChart } from './lib/chart.js'
 import { median, medianRatio, quantile } from './lib/measure.js'
-import { alternate, present, startWorkers, stopWorkers } from './lib/rounds.js'
+import { alternate, start, stop } from './lib/rounds.js'
 import { bar, number, spread, table, targets } from './lib/table.js'
 
 /** @typedef {import('./lib/measure.js').Measured} Measured */
-/** @typedef {import('./lib/rounds.js').Worker} Worker */
+/** @typedef {import('./lib/child.js').Child} Child */
 
 export const title = 'The wire'
 
@@ -25,22 +25,22 @@ const TASKS = {
 
 /** @param {import('./run.js').Context} context @returns {Promise<import('./run.js').Section>} */
 export async function run({ servers }) {
-  const workers = await startWorkers(present(NAMES, servers), servers)
+  const workers = await start('worker.js', NAMES, servers)
   try {
     await Promise.all(workers.map(worker => worker.run('prepare', { bytes: BYTES, count: 256 })))
     /** @type {Record<string, Record<string, Measured[]>>} */
     const results = {}
     for (const task of Object.keys(TASKS)) {
-      results[task] = await alternate(workers, task, { ...OPTIONS, rounds: ROUNDS })
+      results[task] = await alternate(workers, ROUNDS, worker => worker.run(task, OPTIONS))
     }
-    const ours = /** @type {Worker} */ (workers.find(worker => worker.name === 'ours'))
+    const ours = /** @type {Child} */ (workers.find(worker => worker.name === 'ours'))
     return report(results, await conditional(ours), await getMany(ours))
   } finally {
-    stopWorkers(workers)
+    stop(workers)
   }
 }
 
-/** CPU of conditional saves over that of unconditional ones of the same kind of object. @param {Worker} ours */
+/** CPU of conditional saves over that of unconditional ones of the same kind of object. @param {Child} ours */
 async function conditional(ours) {
   const ratios = []
   for (let round = 0; round < ROUNDS; round++) {
@@ -54,7 +54,7 @@ async function conditional(ours) {
   return median(ratios)
 }
 
-/** How many times faster 100 sessions are read in one call. @param {Worker} ours */
+/** How many times faster 100 sessions are read in one call. @param {Child} ours */
 async function getMany(ours) {
   const ratios = []
   for (let round = 0; round < ROUNDS; round++) {

@@ -5,18 +5,20 @@
  * @property {number} cpu µs of this process (user + system, all its threads) per operation
  * @property {number} perSecond operations
  * @property {number} empty operations that gave nothing
- * @property {number[]} latencies ms, of every 17th operation: the clock itself costs something too,
- *   and 17 shares no factor with the numbers in flight, so that every place in a batch is seen
+ * @property {number} failed operations that gave an error
+ * @property {number[]} latencies ms, of one operation in `every`
  */
 
 /**
  * Keeps `inFlight` operations going until `operations` are done.
  * @param {(slot: number, done: (error?: unknown, value?: unknown) => void) => void} start
- * @param {number} operations @param {number} inFlight
+ * @param {{ operations: number, inFlight: number, every?: number }} options `every`: the clock itself
+ *   costs something, so one operation in 17 is timed. An odd number shares no factor with the usual
+ *   numbers in flight, so that every place in a batch is seen.
  * @returns {Promise<Measured>}
  */
-export function measure(start, operations, inFlight) {
-  return new Promise((resolve, reject) => {
+export function measure(start, { operations, inFlight, every = 17 }) {
+  return new Promise(resolve => {
     /** @type {number[]} */
     const latencies = []
     const slots = Math.min(inFlight, operations)
@@ -24,13 +26,14 @@ export function measure(start, operations, inFlight) {
     let started = 0
     let ended = 0
     let empty = 0
+    let failed = 0
 
     // One callback for each slot, made before the clock runs.
     const callbacks = Array.from(
       { length: slots },
       (_, slot) => (/** @type {any} */ error, /** @type {any} */ value) => {
-        if (error) return reject(error)
-        if (value === undefined || value === null) empty++
+        if (error) failed++
+        else if (value === undefined || value === null) empty++
         if (begun[slot] !== 0) latencies.push(performance.now() - begun[slot])
         ended++
         if (started < operations) next(slot)
@@ -40,14 +43,20 @@ export function measure(start, operations, inFlight) {
 
     /** @param {number} slot */
     const next = slot => {
-      begun[slot] = started++ % 17 === 0 ? performance.now() : 0
+      begun[slot] = started++ % every === 0 ? performance.now() : 0
       start(slot, callbacks[slot])
     }
 
     const finish = () => {
       const { user, system } = process.cpuUsage(cpu)
       const seconds = (performance.now() - clock) / 1000
-      resolve({ cpu: (user + system) / operations, perSecond: operations / seconds, empty, latencies })
+      resolve({
+        cpu: (user + system) / operations,
+        perSecond: operations / seconds,
+        empty,
+        failed,
+        latencies,
+      })
     }
 
     const clock = performance.now()

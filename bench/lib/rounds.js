@@ -1,90 +1,54 @@
 // Contenders in processes of their own, asked in turn: round after round, each round in another order,
 // so that what slows the machine for a while slows all of them alike.
 
-import { fork } from 'node:child_process'
-import { once } from 'node:events'
 import { contenders } from '../contenders.js'
+import { Child } from './child.js'
 
 /** @typedef {import('./measure.js').Measured} Measured */
+/** @typedef {import('./servers.js').Servers} Servers */
 
-export class Worker {
-  /** @param {string} name @param {import('node:child_process').ChildProcess} child */
-  constructor(name, child) {
-    this.name = name
-    this.child = child
-  }
-
-  /** @param {string} name @param {import('./servers.js').Servers} servers */
-  static async start(name, servers) {
-    const { server } = contenders[name]
-    const port = server === null ? 0 : servers[server]?.port
-    const child = fork(new URL('worker.js', import.meta.url), [name, String(port)])
-    const worker = new Worker(name, child)
-    await worker.#answer()
-    return worker
-  }
-
-  /** @param {string} task @param {object} options @returns {Promise<any>} */
-  run(task, options) {
-    this.child.send({ task, options })
-    return this.#answer()
-  }
-
-  stop() {
-    this.child.kill()
-  }
-
-  async #answer() {
-    const gone = new AbortController()
-    const exit = once(this.child, 'exit', { signal: gone.signal }).then(([code]) => {
-      throw new Error(`${this.name}: its process ended with ${code}`)
-    })
-    exit.catch(() => {})
-    try {
-      const [{ result, error }] = await Promise.race([once(this.child, 'message', gone), exit])
-      if (error !== undefined) throw new Error(`${this.name}: ${error}`)
-      return result
-    } finally {
-      gone.abort()
-    }
-  }
-}
-
-/**
- * Runs a task on all workers, `rounds` times after one that only warms up.
- * @param {Worker[]} workers @param {string} task
- * @param {{ operations: number, inFlight: number, rounds: number }} options
- * @returns {Promise<Record<string, Measured[]>>} by contender; those that cannot do the task are left out
- */
-export async function alternate(workers, task, { rounds, ...options }) {
-  /** @type {Record<string, Measured[]>} */
-  const results = {}
-  for (let round = -1; round < rounds; round++) {
-    for (let i = 0; i < workers.length; i++) {
-      const worker = workers[(i + round + 1) % workers.length]
-      const measured = await worker.run(task, options)
-      if (measured === null || round < 0) continue
-      results[worker.name] ??= []
-      results[worker.name].push(measured)
-    }
-  }
-  return results
-}
-
-/** Those whose server is there. @param {string[]} names @param {import('./servers.js').Servers} servers */
+/** Those whose server is there. @param {string[]} names @param {Servers} servers */
 export function present(names, servers) {
   return names.filter(name => {
-    const { server } = contenders[name]
-    return server === null || servers[server] !== undefined
+    const server = contenders[name]?.server
+    return server === null || server === undefined || servers[server] !== undefined
   })
 }
 
-/** @param {string[]} names @param {import('./servers.js').Servers} servers */
-export function startWorkers(names, servers) {
-  return Promise.all(names.map(name => Worker.start(name, servers)))
+/**
+ * Starts each in a process of its own.
+ * @param {string} file in this folder @param {string[]} names @param {Servers} servers
+ * @param {import('node:child_process').ForkOptions} [options]
+ */
+export function start(file, names, servers, options) {
+  return Promise.all(
+    present(names, servers).map(name => {
+      const server = contenders[name]?.server ?? null
+      return Child.start(name, file, [name, `${server === null ? 0 : servers[server]?.port}`], options)
+    }),
+  )
 }
 
-/** @param {Worker[]} workers */
-export function stopWorkers(workers) {
-  for (const worker of workers) worker.stop()
+/** @param {Child[]} children */
+export function stop(children) {
+  for (const child of children) child.stop()
+}
+
+/**
+ * Does something with all, `rounds` times after one that only warms up.
+ * @template T
+ * @param {Child[]} children @param {number} rounds @param {(child: Child) => Promise<T | null>} measure
+ * @returns {Promise<Record<string, T[]>>} by contender; null for one leaves it out
+ */
+export async function alternate(children, rounds, measure) {
+  /** @type {Record<string, T[]>} */
+  const results = Object.fromEntries(children.map(({ name }) => [name, []]))
+  for (let round = -1; round < rounds; round++) {
+    for (let i = 0; i < children.length; i++) {
+      const child = children[(i + round + 1) % children.length]
+      const measured = await measure(child)
+      if (measured !== null && round >= 0) results[child.name].push(measured)
+    }
+  }
+  return Object.fromEntries(Object.entries(results).filter(([, rounds]) => rounds.length > 0))
 }

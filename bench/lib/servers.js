@@ -110,7 +110,7 @@ export async function startServers() {
   /** @type {Kind[]} */
   const missing = []
   for (const kind of /** @type {Kind[]} */ (Object.keys(KINDS))) {
-    if (has(kind)) servers[kind] = await Server.start(kind)
+    if (has(kind)) servers[kind] = await Server.start(kind, ...(kind === 'memcached' ? ['-m', '2048'] : []))
     else missing.push(kind)
   }
   return { servers, missing }

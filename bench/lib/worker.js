@@ -23,21 +23,23 @@ const read = (/** @type {string} */ sid) =>
 const live = (/** @type {string} */ sid, /** @type {any} */ value) =>
   store.createSession({ sessionID: sid, sessionStore: store }, value)
 
-/** @type {Record<string, (options: { operations: number, inFlight: number }) => Promise<any>>} */
+/** @typedef {{ operations: number, inFlight: number, every?: number }} Options */
+
+/** @type {Record<string, (options: Options) => Promise<any>>} */
 const tasks = {
-  async get({ operations, inFlight }) {
-    const measured = await measure((slot, done) => store.get(sids[slot], done), operations, inFlight)
+  async get(options) {
+    const measured = await measure((slot, done) => store.get(sids[slot], done), options)
     if (measured.empty > 0) throw new Error(`${measured.empty} sessions were missing`)
     return measured
   },
 
   /** A plain object that the store has not read. */
-  set({ operations, inFlight }) {
+  set(options) {
     const save = (/** @type {number} */ slot, /** @type {any} */ done) => {
       edit(sessions[slot], turn++)
       store.set(sids[slot], sessions[slot], done)
     }
-    return measure(save, operations, inFlight)
+    return measure(save, options)
   },
 
   /** What a request does: the session was read, express-session made it live, a handler changed it. */
@@ -46,10 +48,12 @@ const tasks = {
   /** The same object, but made from a copy, so that the store cannot know that it was ever read. */
   saveUnread: options => saves(options, value => JSON.parse(JSON.stringify(value))),
 
-  async touch({ operations, inFlight }) {
+  async touch(options) {
     if (store.touch === undefined) return null
-    const lives = await Promise.all(sids.slice(0, inFlight).map(async sid => live(sid, await read(sid))))
-    return measure((slot, done) => store.touch(sids[slot], lives[slot], done), operations, inFlight)
+    const lives = await Promise.all(
+      sids.slice(0, options.inFlight).map(async sid => live(sid, await read(sid))),
+    )
+    return measure((slot, done) => store.touch(sids[slot], lives[slot], done), options)
   },
 
   /** Reading 100 sessions in one call, against one after another. */
@@ -69,11 +73,11 @@ const tasks = {
 /**
  * Each session is saved once after it was read. Reading is not measured, so it goes in chunks: the
  * sessions of a chunk are read, then saved under the clock.
- * @param {{ operations: number, inFlight: number }} options @param {(value: any) => any} prepare
+ * @param {Options} options @param {(value: any) => any} prepare
  */
-async function saves({ operations, inFlight }, prepare) {
+async function saves({ operations, ...rest }, prepare) {
   const chunk = sids.length
-  const total = { cpu: 0, seconds: 0, latencies: /** @type {number[]} */ ([]) }
+  const total = { cpu: 0, seconds: 0, failed: 0, latencies: /** @type {number[]} */ ([]) }
   const chunks = Math.ceil(operations / chunk)
   for (let i = 0; i < chunks; i++) {
     const lives = await Promise.all(sids.map(async sid => live(sid, prepare(await read(sid)))))
@@ -83,12 +87,14 @@ async function saves({ operations, inFlight }, prepare) {
       const at = next++
       store.set(sids[at], lives[at], done)
     }
-    const measured = await measure(save, chunk, inFlight)
+    const measured = await measure(save, { operations: chunk, ...rest })
     total.cpu += measured.cpu
     total.seconds += chunk / measured.perSecond
+    total.failed += measured.failed
     total.latencies.push(...measured.latencies)
   }
-  return { cpu: total.cpu / chunks, perSecond: (chunks * chunk) / total.seconds, latencies: total.latencies }
+  const { failed, latencies } = total
+  return { cpu: total.cpu / chunks, perSecond: (chunks * chunk) / total.seconds, empty: 0, failed, latencies }
 }
 
 /** @param {{ bytes: number, count: number }} options */

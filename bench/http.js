@@ -1,0 +1,144 @@
+// What does a session cost an Express app under load?
+
+import { barChart } from './lib/chart.js'
+import { Child } from './lib/child.js'
+import { median } from './lib/measure.js'
+import { login } from './lib/requests.js'
+import { commands } from './lib/round-trips.js'
+import { alternate, start, stop } from './lib/rounds.js'
+import { bar, number, spread, table, targets } from './lib/table.js'
+
+export const title = 'HTTP'
+
+const ROUNDS = 7
+const LOAD = { connections: 32, seconds: 0.6 }
+const SESSIONS = 200
+const MODES = { 'read-only': 0, write: 1, 'mixed, one in five writes': 0.2 }
+const NAMES = [
+  'none',
+  'MemoryStore',
+  'memorystore',
+  'ours',
+  'connect-redis, no deadline',
+  'connect-redis',
+  'connect-memjs',
+  'connect-memcached',
+  'connect-mongo',
+]
+
+/**
+ * @typedef {object} Round
+ * @property {number} cpu µs of the app's process per request
+ * @property {number} perSecond requests
+ * @property {number} p99 ms
+ * @property {number} failed
+ * @property {number} roundTrips commands that reached the server, per request
+ */
+
+/** @param {import('./run.js').Context} context @returns {Promise<import('./run.js').Section>} */
+export async function run({ servers }) {
+  const apps = await start('app.js', NAMES, servers, { env: { ...process.env, NODE_ENV: 'production' } })
+  const load = await Child.start('load', 'load.js')
+  try {
+    const cookies = new Map()
+    for (const app of apps) cookies.set(app, await logins(app))
+    const blocks = [
+      `An Express app under constant load from a second process: ${LOAD.connections} connections, ${SESSIONS} sessions
+of 361 bytes; medians of ${ROUNDS} alternating rounds of ${LOAD.seconds} s. "Session" is the CPU of the app's process per
+request over the same app without sessions, in the same round. Round trips are the commands that the server counted.`,
+    ]
+    /** @type {Record<string, string>} */
+    const charts = {}
+    /** @type {Record<string, Record<string, Round[]>>} */
+    const results = {}
+    for (const [mode, writes] of Object.entries(MODES)) {
+      const measure = (/** @type {Child} */ app) =>
+        oneRound(app, load, servers, { ...LOAD, writes, port: app.greeting, cookies: cookies.get(app) })
+      results[mode] = await alternate(apps, ROUNDS, measure)
+      blocks.push(`### ${mode}`, report(results[mode]))
+      const bars = Object.keys(results[mode]).filter(name => name !== 'none')
+      charts[`http-${mode.split(',')[0]}`] = barChart(
+        `HTTP, ${mode}`,
+        'µs of CPU that the session adds to a request; less is better',
+        bars.map(name => bar(name, added(results[mode], name))),
+      )
+    }
+    blocks.push('### What was aimed at', targets(wanted(results)))
+    return { title, blocks, charts }
+  } finally {
+    stop([...apps, load])
+  }
+}
+
+/** @param {Child} app @returns {Promise<string[]>} */
+async function logins(app) {
+  const cookies = []
+  for (let i = 0; i < SESSIONS; i++) cookies.push(await login(app.greeting))
+  return cookies
+}
+
+/**
+ * @param {Child} app @param {Child} load @param {import('./lib/servers.js').Servers} servers
+ * @param {import('./lib/load.js').Load} options @returns {Promise<Round>}
+ */
+async function oneRound(app, load, servers, options) {
+  const sent = await commands(app.name, servers)
+  const before = await app.run('cpu')
+  const { requests, perSecond, p99, failed } = await load.run('run', options)
+  const after = await app.run('cpu')
+  const roundTrips = ((await commands(app.name, servers)) - sent) / requests
+  const cpu = (after.user + after.system - before.user - before.system) / requests
+  return { cpu, perSecond, p99, failed, roundTrips }
+}
+
+/** What the session adds to the CPU of a request, round by round. @param {Record<string, Round[]>} results @param {string} name */
+function added(results, name) {
+  return results[name].map(({ cpu }, round) => cpu - results.none[round].cpu)
+}
+
+/** @param {Record<string, Round[]>} results */
+function report(results) {
+  const rows = Object.entries(results).map(([name, rounds]) => [
+    name,
+    number(median(rounds.map(({ perSecond }) => perSecond))),
+    spread(rounds.map(({ cpu }) => cpu)),
+    name === 'none' ? '' : spread(added(results, name)),
+    number(median(rounds.map(({ p99 }) => p99))),
+    number(median(rounds.map(({ roundTrips }) => roundTrips))),
+    `${rounds.reduce((sum, { failed }) => sum + failed, 0)}`,
+  ])
+  return table(['', 'per second', 'CPU, µs', 'session, µs', 'p99, ms', 'round trips', 'failed'], rows)
+}
+
+/** @param {Record<string, Record<string, Round[]>>} results @returns {import('./lib/table.js').Target[]} */
+function wanted(results) {
+  const over = (/** @type {string} */ mode) => {
+    const ours = added(results[mode], 'ours')
+    const memory = added(results[mode], 'MemoryStore')
+    return median(ours.map((cpu, round) => cpu / memory[round]))
+  }
+  const speed = (/** @type {string} */ mode, /** @type {string} */ other) =>
+    median(
+      results[mode].ours.map(({ perSecond }, round) => perSecond / results[mode][other][round].perSecond),
+    )
+  const networked = NAMES.slice(4).filter(name => results.write[name] !== undefined)
+  const slowest = (/** @type {string} */ mode) => Math.min(...networked.map(name => speed(mode, name)))
+  return [
+    { what: "read-only, session's CPU, of MemoryStore's", measured: over('read-only'), atMost: 1 },
+    {
+      what: 'read-only, round trips',
+      measured: median(results['read-only'].ours.map(({ roundTrips }) => roundTrips)),
+      atMost: 1,
+    },
+    {
+      what: "write, requests per second, of MemoryStore's",
+      measured: speed('write', 'MemoryStore'),
+      atLeast: 0.9,
+    },
+    ...Object.keys(MODES).map(mode => ({
+      what: `${mode}, requests per second, of the best networked peer`,
+      measured: slowest(mode),
+      atLeast: 1,
+    })),
+  ]
+}
