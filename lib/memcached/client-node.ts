@@ -1,7 +1,8 @@
 import { Utils } from 'memjs'
 import { MemcachedStoreError } from '../errors.ts'
-import type { MemcachedNode, Reply, ReplyCallback, WriteMode } from './node.ts'
+import type { MemcachedNode, ReplyCallback, WriteMode } from './node.ts'
 import { ADD, DELETE, GET, REPLACE, RESPONSE_MAGIC, SET, statusError, TOUCH } from './protocol.ts'
+import { Reply } from './reply.ts'
 
 /** What the store uses of a memjs `Client`. */
 export interface MemjsClient {
@@ -122,18 +123,14 @@ export class ClientNode implements MemcachedNode {
         settle(new MemcachedStoreError('ERR_PROTOCOL', 'memjs took a reply for another'), null)
       } else {
         const failure = statusError(response.header.status, this.address)
-        settle(failure, failure === null ? toReply(response) : null)
+        settle(failure, failure === null ? toReply(opcode, response) : null)
       }
     })
   }
 }
 
-function toReply({ header, extras, val }: MemjsResponse): Reply {
-  return {
-    status: header.status,
-    flags: extras.length >= 4 ? extras.readUInt32BE(0) : 0,
-    casHigh: header.cas.readUInt32BE(0),
-    casLow: header.cas.readUInt32BE(4),
-    value: val,
-  }
+function toReply(opcode: number, { header, extras, val }: MemjsResponse): Reply {
+  const flags = opcode === GET && extras.length >= 4 ? extras.readUInt32BE(0) : 0
+  const { cas, status } = header
+  return new Reply(opcode, 0, status, flags, cas.readUInt32BE(0), cas.readUInt32BE(4), val, 0, val.length)
 }

@@ -3,11 +3,11 @@ import type { ConnectionOptions } from 'node:tls'
 import { ConnectionLostError, MemcachedStoreError } from '../errors.ts'
 import type { ServerAddress } from './address.ts'
 import { dial, saslRequest } from './dial.ts'
-import { OK } from './node.ts'
 import { Outbox } from './outbox.ts'
-import { Parser, type RawReply } from './parser.ts'
+import { Parser } from './parser.ts'
 import { NOOP, SASL_AUTH, statusError, UNKNOWN_COMMAND } from './protocol.ts'
 import { Queue } from './queue.ts'
+import { OK, type Reply } from './reply.ts'
 import type { Request } from './request.ts'
 
 export interface ConnectionOptionsOf {
@@ -120,7 +120,7 @@ export class Connection {
     this.#unsent = null
   }
 
-  #take(reply: RawReply): boolean {
+  #take(reply: Reply): boolean {
     const request = this.queue.first
     if (!this.#ready) return this.#takeGreeting(reply)
     if (request === null || reply.opaque !== request.opaque || reply.opcode !== request.opcode) {
@@ -138,7 +138,7 @@ export class Connection {
     return !this.#ended
   }
 
-  #takeGreeting(reply: RawReply): boolean {
+  #takeGreeting(reply: Reply): boolean {
     const error = reply.status === OK ? null : statusError(reply.status, this.#options.address.name)
     if (reply.opcode !== SASL_AUTH) this.#reject('a reply to nobody')
     // A server without SASL wants no login.

@@ -1,22 +1,5 @@
 import type { MemcachedStoreError } from '../errors.ts'
-
-/** The statuses that are answers rather than failures (memcached's protocol-binary, "Response Status"). */
-export const OK = 0x00
-export const NOT_FOUND = 0x01
-export const EXISTS = 0x02
-
-/** A server's answer. */
-export interface Reply {
-  /** {@link OK}, {@link NOT_FOUND} or {@link EXISTS}; anything else arrives as an error. */
-  readonly status: number
-  /** Of the item read or touched; 0 for other operations. */
-  readonly flags: number
-  /** CAS token of the item read or written, in two halves: 64 bits do not fit a number. */
-  readonly casHigh: number
-  readonly casLow: number
-  /** The item read. A view of the connection's buffer, valid only until the callback returns. */
-  readonly value: Buffer
-}
+import type { Reply } from './reply.ts'
 
 /** Called exactly once, never before the call it belongs to has returned. It must not throw. */
 export type ReplyCallback = (error: MemcachedStoreError | null, reply: Reply | null) => void

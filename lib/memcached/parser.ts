@@ -1,14 +1,8 @@
-import type { Reply } from './node.ts'
-import { HEADER_LENGTH, RESPONSE_MAGIC } from './protocol.ts'
-
-/** A reply as it came, with what is needed to tell whose it is. */
-export interface RawReply extends Reply {
-  readonly opcode: number
-  readonly opaque: number
-}
+import { GET, HEADER_LENGTH, RESPONSE_MAGIC } from './protocol.ts'
+import { Reply } from './reply.ts'
 
 /** Takes a reply; false stops the parser (the connection is gone, or the reply is nobody's). */
-export type TakeReply = (reply: RawReply) => boolean
+export type TakeReply = (reply: Reply) => boolean
 
 /**
  * Cuts a connection's bytes into replies. Values are views of the bytes that came; only a reply that
@@ -40,28 +34,33 @@ export class Parser {
   }
 
   #parse(bytes: Buffer): string | null {
+    // A view reads numbers in one step, a Buffer byte by byte.
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
     let at = 0
     for (;;) {
       const left = bytes.length - at
       if (left < HEADER_LENGTH) return this.#keep(bytes, at, HEADER_LENGTH)
-      if (bytes[at] !== RESPONSE_MAGIC) return 'bytes that are no reply'
-      const keyLength = bytes.readUInt16BE(at + 2)
-      const extras = bytes[at + 4] as number
-      const body = bytes.readUInt32BE(at + 8)
+      if (view.getUint8(at) !== RESPONSE_MAGIC) return 'bytes that are no reply'
+      const keyLength = view.getUint16(at + 2)
+      const extras = view.getUint8(at + 4)
+      const body = view.getUint32(at + 8)
       if (body > this.#mostBody) return 'a reply longer than any session'
       if (keyLength + extras > body) return 'a reply whose parts are longer than the whole'
-      const end = at + HEADER_LENGTH + body
+      const start = at + HEADER_LENGTH
+      const end = start + body
       if (end > bytes.length) return this.#keep(bytes, at, HEADER_LENGTH + body)
-      const opcode = bytes[at + 1] as number
-      const reply = {
+      const opcode = view.getUint8(at + 1)
+      const reply = new Reply(
         opcode,
-        opaque: bytes.readUInt32BE(at + 12),
-        status: bytes.readUInt16BE(at + 6),
-        flags: extras === 4 ? bytes.readUInt32BE(at + HEADER_LENGTH) : 0,
-        casHigh: bytes.readUInt32BE(at + 16),
-        casLow: bytes.readUInt32BE(at + 20),
-        value: bytes.subarray(at + HEADER_LENGTH + extras + keyLength, end),
-      }
+        view.getUint32(at + 12),
+        view.getUint16(at + 6),
+        opcode === GET && extras === 4 ? view.getUint32(start) : 0,
+        view.getUint32(at + 16),
+        view.getUint32(at + 20),
+        bytes,
+        start + extras + keyLength,
+        end,
+      )
       at = end
       if (!this.#take(reply)) return null
     }

@@ -1,5 +1,5 @@
 import { MemcachedStoreError } from '../errors.ts'
-import { EXISTS, NOT_FOUND, OK } from './node.ts'
+import { EXISTS, NOT_FOUND, OK } from './reply.ts'
 
 /** memcached's binary protocol (its wiki, "BinaryProtocolRevamped"), as far as the store speaks it. */
 export const REQUEST_MAGIC = 0x80

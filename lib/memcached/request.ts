@@ -1,6 +1,6 @@
 import type { MemcachedStoreError } from '../errors.ts'
-import type { Reply } from './node.ts'
 import { GET, NOOP, TOUCH } from './protocol.ts'
+import type { Reply } from './reply.ts'
 
 /** One request to a server, and its place in the queue of those that wait for a reply. */
 export class Request {

@@ -2,8 +2,8 @@ import type { ConnectionOptions } from 'node:tls'
 import { ConnectionLostError, MemcachedStoreError } from '../errors.ts'
 import type { ServerAddress } from './address.ts'
 import { Connection } from './connection.ts'
-import type { Reply } from './node.ts'
 import { NOOP } from './protocol.ts'
+import type { Reply } from './reply.ts'
 import { Request } from './request.ts'
 
 /** So much may wait on one connection. More means a server too slow, and piling up helps nobody. */

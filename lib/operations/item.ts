@@ -1,5 +1,6 @@
 import { MemcachedStoreError } from '../errors.ts'
-import type { Reply, ReplyCallback } from '../memcached/node.ts'
+import type { ReplyCallback } from '../memcached/node.ts'
+import type { Reply } from '../memcached/reply.ts'
 import { addName, NAMED, splitName } from '../session/codec.ts'
 import type { Context } from './context.ts'
 
@@ -37,17 +38,16 @@ export function toItem(context: Context, sid: string, key: string, text: string)
 
 /** The session's text in an item; null where the item is none of ours. */
 export function textIn(reply: Reply): string | null {
-  const { value } = reply
-  const text = value.toString('utf8', 0, value.length)
+  const { text } = reply
   return (reply.flags & NAMED) === 0 ? text : (splitName(text)?.text ?? null)
 }
 
-/** A reply as a promise, for the paths that are not hot. Its value is a copy. */
+/** A reply as a promise, for the paths that are not hot. */
 export function replied(send: (done: ReplyCallback) => void): Promise<Reply> {
   return new Promise((resolve, reject) => {
     send((error, reply) => {
       if (error !== null) reject(error)
-      else resolve({ ...(reply as Reply), value: Buffer.from((reply as Reply).value) })
+      else resolve((reply as Reply).keep())
     })
   })
 }

@@ -1,5 +1,5 @@
 import type { SessionData } from 'express-session'
-import { NOT_FOUND, type Reply } from '../memcached/node.ts'
+import { NOT_FOUND, type Reply } from '../memcached/reply.ts'
 import { TOMBSTONE } from '../session/codec.ts'
 import { attachRevision, Revision } from '../session/revision.ts'
 import type { Context, Done } from './context.ts'

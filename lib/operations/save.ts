@@ -1,5 +1,5 @@
 import { Session, type SessionData } from 'express-session'
-import { OK, type Reply } from '../memcached/node.ts'
+import { OK, type Reply } from '../memcached/reply.ts'
 import { isSession, isUnmodified } from '../session/codec.ts'
 import type { Lifetime } from '../session/expiry.ts'
 import { attachRevision, Revision, revisionOf } from '../session/revision.ts'

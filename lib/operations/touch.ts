@@ -1,5 +1,5 @@
 import type { SessionData } from 'express-session'
-import { OK } from '../memcached/node.ts'
+import { OK } from '../memcached/reply.ts'
 import { isSession, TOMBSTONE } from '../session/codec.ts'
 import { expiresOf, type Lifetime } from '../session/expiry.ts'
 import { Revision, revisionOf } from '../session/revision.ts'

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { SessionData } from 'express-session'
 import { MemcachedStoreError } from '../errors.ts'
-import { OK, type Reply } from '../memcached/node.ts'
+import { OK, type Reply } from '../memcached/reply.ts'
 import { isSession } from '../session/codec.ts'
 import type { Lifetime } from '../session/expiry.ts'
 import type { Context } from './context.ts'

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { parseServers, type ServerAddress } from '../../lib/memcached/address.ts'
 import { MemjsNode } from '../../lib/memcached/memjs-node.ts'
-import type { Reply } from '../../lib/memcached/node.ts'
+import type { Reply } from '../../lib/memcached/reply.ts'
 import { Wire } from '../../lib/memcached/wire.ts'
 import { TIMEOUT } from '../support/lab.ts'
 import { hasMemcached, Memcached } from '../support/memcached.ts'
@@ -43,8 +43,8 @@ describe.skipIf(!hasMemcached)('2^31 operations passed', () => {
   )
 })
 
-function replied(send: (done: (error: Error | null, reply: Reply | null) => void) => void): Promise<string> {
+function replied(send: (done: ReplyCallback) => void): Promise<string | undefined> {
   return new Promise((resolve, reject) => {
-    send((error, reply) => (error === null ? resolve(String(reply?.value)) : reject(error)))
+    send((error, reply) => (error === null ? resolve(reply?.text) : reject(error)))
   })
 }
