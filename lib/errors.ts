@@ -60,3 +60,8 @@ export class ConnectionLostError extends MemcachedStoreError {
     return error
   }
 }
+
+/** What code of the application threw. A callback must not take a thrown `null` for success. */
+export function asError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new TypeError('Expected an error to be thrown', { cause: thrown })
+}

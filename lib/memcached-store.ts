@@ -1,5 +1,6 @@
 import { type Session, type SessionData, Store } from 'express-session'
 import { Cluster } from './cluster/cluster.ts'
+import { asError } from './errors.ts'
 import { createNodes } from './memcached/nodes.ts'
 import type { Context, Done, StoreEvents } from './operations/context.ts'
 import { destroy } from './operations/destroy.ts'
@@ -114,7 +115,7 @@ export class MemcachedStore extends Store {
     return settle(callback, done => {
       update(this.#context, sid, change).then(
         session => done(null, session),
-        (error: Error) => done(error),
+        (thrown: unknown) => done(asError(thrown)),
       )
     })
   }

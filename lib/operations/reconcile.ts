@@ -1,10 +1,10 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { SessionData } from 'express-session'
-import { ConnectionLostError, MemcachedStoreError } from '../errors.ts'
+import { asError, ConnectionLostError, MemcachedStoreError } from '../errors.ts'
 import type { WriteMode } from '../memcached/node.ts'
 import { NOT_FOUND, OK, type Reply } from '../memcached/reply.ts'
 import { isSession, isUnmodified, TOMBSTONE } from '../session/codec.ts'
-import { merge } from '../session/merge.ts'
+import { merge, same } from '../session/merge.ts'
 import type { ConflictOutcome, Context, Done } from './context.ts'
 import { before } from './deadline.ts'
 import { replied, textIn, toItem } from './item.ts'
@@ -35,7 +35,16 @@ export function reconcile(
   }
   // Finding out what became of a lost write may take what is left of its deadline.
   const settled = failure instanceof ConnectionLostError ? before(failure.remaining, failure, finish) : finish
-  pursue(context, save, failure, refused, course).then(() => settled(null), settled)
+  pursue(context, save, failure, refused, course).then(
+    () => settled(null),
+    (thrown: unknown) => settled(asError(thrown)),
+  )
+}
+
+/** What to write over what is stored, null for nothing; and what is then told of it. */
+interface Decision {
+  readonly text: string | null
+  readonly outcome?: ConflictOutcome
 }
 
 /** Rare and slow: promises read better here. */
@@ -48,17 +57,25 @@ async function pursue(
 ): Promise<void> {
   let missing = refused?.status === NOT_FOUND
   let lost = failure
+  let decision: Decision = { text: save.text }
   for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
     if (lost !== null && !(lost instanceof ConnectionLostError)) throw lost
     if (attempt > 0) await pause(Math.random() * Math.min(2 ** attempt, LONGEST_PAUSE))
 
     const current = missing ? null : await currentItem(context, save)
-    const text = current === null ? save.text : await decide(context, save, current, lost !== null)
-    if (text === null || course.over) return
+    // The write whose reply was lost may have been carried out.
+    const isStored = lost !== null && current !== null && textIn(current) === decision.text
+    if (!isStored) decision = current === null ? { text: save.text } : await decide(context, save, current)
+    if (course.over) return
+    if (decision.text === null) {
+      tell(context, save, decision)
+      return
+    }
     try {
-      const reply = await put(context, save, text, current)
+      const reply = isStored ? current : await put(context, save, decision.text, current)
       if (reply.status === OK) {
-        settle(context, save, reply, text)
+        settle(context, save, reply, decision.text)
+        tell(context, save, decision)
         return
       }
       missing = reply.status === NOT_FOUND
@@ -90,51 +107,43 @@ function put(context: Context, save: Save, text: string, current: Reply | null):
   )
 }
 
-/** The text to write over what is stored, or null where nothing is to be written. */
-async function decide(context: Context, save: Save, current: Reply, lost: boolean): Promise<string | null> {
+async function decide(context: Context, save: Save, current: Reply): Promise<Decision> {
+  const { revision, text } = save
+  if (revision === undefined) return { text }
+  if ((current.flags & TOMBSTONE) !== 0) return { text: null, outcome: 'destroyed' }
   const theirText = textIn(current)
-  if (lost && theirText === save.text) {
-    // The write whose reply was lost had been carried out.
-    settle(context, save, current)
-    return null
-  }
-  const { revision } = save
-  if (revision === undefined) return save.text
-  if ((current.flags & TOMBSTONE) !== 0) {
-    tell(context, save, 'destroyed')
-    return null
-  }
   // Refreshed, repaired or never written: nobody changed what this request read.
-  if (theirText === null || (isUnmodified(revision.text, theirText) && !revision.behind)) return save.text
+  if (theirText === null || (isUnmodified(revision.text, theirText) && !revision.behind)) return { text }
 
   const theirs = context.codec.decode(theirText)
-  if (theirs === null) return save.text
+  if (theirs === null) return { text }
   const base = context.codec.decode(revision.text) as SessionData
-  const mine = context.codec.decode(save.text) as SessionData
+  if (isSameButCookie(base, theirs) && !revision.behind) return { text }
+  const mine = context.codec.decode(text) as SessionData
   const { onConflict } = context.settings
   if (onConflict === 'reject') {
-    tell(context, save, 'rejected')
+    tell(context, save, { outcome: 'rejected' })
     throw new MemcachedStoreError(
       'ERR_CONFLICT',
       'The session was changed by another request since this one read it',
     )
   }
-  if (onConflict === 'overwrite') {
-    tell(context, save, 'overwritten')
-    return save.text
-  }
+  if (onConflict === 'overwrite') return { text, outcome: 'overwritten' }
   if (onConflict === 'merge') {
-    tell(context, save, 'merged')
     const merged = merge(base, mine, theirs) as SessionData
-    return context.codec.encode({ ...merged, cookie: mine.cookie })
+    return { text: context.codec.encode({ ...merged, cookie: mine.cookie }), outcome: 'merged' }
   }
   const resolved: unknown = await onConflict(base, mine, theirs)
   if (!isSession(resolved))
     throw new TypeError('Expected `onConflict` to return a session, with its `cookie`')
-  tell(context, save, 'resolved')
-  return context.codec.encode(resolved)
+  return { text: context.codec.encode(resolved), outcome: 'resolved' }
 }
 
-function tell(context: Context, save: Save, outcome: ConflictOutcome): void {
-  context.emit('conflict', save.sid, { outcome })
+/** Of sessions whose texts do not tell, for their serializer's format. */
+function isSameButCookie(a: SessionData, b: SessionData): boolean {
+  return same({ ...a, cookie: null }, { ...b, cookie: null })
+}
+
+function tell(context: Context, save: Save, { outcome }: Pick<Decision, 'outcome'>): void {
+  if (outcome !== undefined) context.emit('conflict', save.sid, { outcome })
 }

@@ -1,4 +1,5 @@
 import { Session, type SessionData } from 'express-session'
+import { asError } from '../errors.ts'
 import { OK, type Reply } from '../memcached/reply.ts'
 import { isSession, isUnmodified } from '../session/codec.ts'
 import type { Lifetime } from '../session/expiry.ts'
@@ -16,8 +17,11 @@ export interface Save {
   readonly text: string
   readonly item: Item
   readonly lifetime: Lifetime
-  /** What the request read; undefined for a session that this store has not read. */
-  readonly revision: Revision | undefined
+  /**
+   * What the request read; undefined for a session that this store has not read. Known when the save's
+   * turn has come: the save before it leaves one.
+   */
+  revision: Revision | undefined
 }
 
 /**
@@ -52,17 +56,17 @@ function prepare(context: Context, sid: string, session: SessionData): Save | Er
       text,
       item: toItem(context, sid, key, text),
       lifetime,
-      revision: revisionOf(session, key),
+      revision: undefined,
     }
   } catch (error) {
-    return error instanceof Error
-      ? error
-      : new TypeError('The session could not be serialized', { cause: error })
+    return asError(error)
   }
 }
 
 function write(context: Context, save: Save, done: Done<void>): void {
-  const { item, lifetime, revision } = save
+  const { item, lifetime } = save
+  const revision = revisionOf(save.session, item.key)
+  save.revision = revision
   const home = context.cluster.home(item.key)
   const expiration = context.expiry.expiration(lifetime.left + lifetime.slack)
   const leave = (error: Error | null): void => {

@@ -1,4 +1,5 @@
 import type { SessionData } from 'express-session'
+import { asError } from '../errors.ts'
 import { OK } from '../memcached/reply.ts'
 import { isSession, TOMBSTONE } from '../session/codec.ts'
 import { expiresOf, type Lifetime } from '../session/expiry.ts'
@@ -17,7 +18,7 @@ export function touch(context: Context, sid: string, session: SessionData, done:
     if (!isSession(session)) throw new TypeError('Expected `session` to be an object with a `cookie`')
     lifetime = context.expiry.of(session, sid)
   } catch (error) {
-    process.nextTick(done, error)
+    process.nextTick(done, asError(error))
     return
   }
   const key = context.keys.of(sid)
@@ -108,7 +109,7 @@ function rewrite(
     text = context.codec.encode(stored)
     item = toItem(context, sid, key, text)
   } catch (error) {
-    process.nextTick(done, error)
+    process.nextTick(done, asError(error))
     return
   }
   const { value, flags } = item

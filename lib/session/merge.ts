@@ -39,7 +39,8 @@ function isDict(value: unknown): value is Dict {
   return prototype === Object.prototype || prototype === null
 }
 
-function same(a: unknown, b: unknown): boolean {
+/** Are two values equal all the way down? */
+export function same(a: unknown, b: unknown): boolean {
   if (a === b) return true
   if (typeof a !== 'object' || typeof b !== 'object') return false
   try {
