@@ -85,33 +85,36 @@ describe.skipIf(servers === null)('a logout amid slow requests', () => {
     },
   )
 
-  describe.concurrent.each(['merge', 'overwrite', 'reject', 'function'] as const)('with onConflict %s', mode => {
-    const onConflict = mode === 'function' ? (_base: unknown, mine: SessionData) => mine : mode
-    const here = new MemcachedStore({ ...options, onConflict, tombstone: 1 })
-    const elsewhere = new MemcachedStore({ ...options, onConflict, tombstone: 1 })
-    afterAll(() => Promise.all([here.close(), elsewhere.close()]))
+  describe.concurrent.each(['merge', 'overwrite', 'reject', 'function'] as const)(
+    'with onConflict %s',
+    mode => {
+      const onConflict = mode === 'function' ? (_base: unknown, mine: SessionData) => mine : mode
+      const here = new MemcachedStore({ ...options, onConflict, tombstone: 1 })
+      const elsewhere = new MemcachedStore({ ...options, onConflict, tombstone: 1 })
+      afterAll(() => Promise.all([here.close(), elsewhere.close()]))
 
-    test.each([
-      ['with a date', { originalMaxAge: 60_000, expires: new Date(Date.now() + 60_000) }],
-      ['without a date', { originalMaxAge: null }],
-    ])('refuses the id for the time of `tombstone`, and no longer; the cookie is %s', async (_, cookie) => {
-      const sid = randomUUID()
-      await here.set(sid, { cookie, user: 'eve' } as unknown as SessionData)
-      const loaded = (await elsewhere.get(sid)) as SessionData & { edits: number }
-      const start = performance.now()
-      await here.destroy(sid)
-      loaded.edits = 0
-      const revived = async (): Promise<boolean> => {
-        loaded.edits++
-        await elsewhere.set(sid, loaded)
-        return (await elsewhere.get(sid)) !== null
-      }
-      await elsewhere.touch(sid, loaded)
-      expect(await revived()).toBe(false)
-      expect(await here.get(sid)).toBeNull()
-      await until(revived)
-      // memcached's clock may tick late, by a little.
-      expect(performance.now() - start).toBeGreaterThan(900)
-    })
-  })
+      test.each([
+        ['with a date', { originalMaxAge: 60_000, expires: new Date(Date.now() + 60_000) }],
+        ['without a date', { originalMaxAge: null }],
+      ])('refuses the id for the time of `tombstone`, and no longer; the cookie is %s', async (_, cookie) => {
+        const sid = randomUUID()
+        await here.set(sid, { cookie, user: 'eve' } as unknown as SessionData)
+        const loaded = (await elsewhere.get(sid)) as SessionData & { edits: number }
+        const start = performance.now()
+        await here.destroy(sid)
+        loaded.edits = 0
+        const revived = async (): Promise<boolean> => {
+          loaded.edits++
+          await elsewhere.set(sid, loaded)
+          return (await elsewhere.get(sid)) !== null
+        }
+        await elsewhere.touch(sid, loaded)
+        expect(await revived()).toBe(false)
+        expect(await here.get(sid)).toBeNull()
+        await until(revived)
+        // memcached's clock may tick late, by a little.
+        expect(performance.now() - start).toBeGreaterThan(900)
+      })
+    },
+  )
 })
