@@ -27,7 +27,7 @@ export async function commands(name, servers) {
 }
 
 /** @param {number} port @param {string} question @param {string} end of the answer */
-async function ask(port, question, end) {
+export async function ask(port, question, end) {
   const socket = connect(port, '127.0.0.1')
   await once(socket, 'connect')
   socket.setEncoding('latin1').write(question)

@@ -46,6 +46,12 @@ const KINDS = {
   },
 }
 
+/** However this process ends, its servers end with it. @type {Set<import('node:child_process').ChildProcess>} */
+const running = new Set()
+process.once('exit', () => {
+  for (const child of running) child.kill('SIGKILL')
+})
+
 export class Server {
   /** @param {Kind} kind @param {number} port @param {string} folder @param {string[]} extra */
   constructor(kind, port, folder, extra) {
@@ -70,7 +76,8 @@ export class Server {
     const { binary, flags } = KINDS[this.kind]
     const child = spawn(binary, [...flags(this.port, this.folder), ...this.extra], { stdio: 'ignore' })
     this.process = child
-    process.once('exit', () => child.kill('SIGKILL'))
+    running.add(child)
+    child.once('exit', () => running.delete(child))
     const end = Date.now() + 10_000
     while (!(await answers(this.port))) {
       if (child.exitCode !== null || Date.now() > end) throw new Error(`${binary} did not start`)
