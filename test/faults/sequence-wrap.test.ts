@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { parseServers, type ServerAddress } from '../../lib/memcached/address.ts'
 import { MemjsNode } from '../../lib/memcached/memjs-node.ts'
-import type { Reply } from '../../lib/memcached/reply.ts'
+import type { ReplyCallback } from '../../lib/memcached/node.ts'
 import { Wire } from '../../lib/memcached/wire.ts'
 import { TIMEOUT } from '../support/lab.ts'
 import { hasMemcached, Memcached } from '../support/memcached.ts'

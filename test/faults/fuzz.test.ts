@@ -1,0 +1,178 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { MemcachedStore } from '../../lib/index.ts'
+import { Parser } from '../../lib/memcached/parser.ts'
+import { build, HEADER, OPCODE, RESPONSE } from '../support/frames.ts'
+import { behave, MisbehavingServer } from '../support/misbehaving-server.ts'
+import { ownSession } from '../support/settle.ts'
+
+const MOST_BODY = 2000
+
+interface Seen {
+  opcode: number
+  opaque: number
+  status: number
+  flags: number
+  casHigh: number
+  casLow: number
+  text: string
+}
+
+const reply: fc.Arbitrary<Buffer> = fc
+  .record({
+    opcode: fc.constantFrom(...Object.values(OPCODE)),
+    status: fc.oneof(fc.constantFrom(0, 1, 2, 0x20, 0x81, 0x82), fc.nat(0xffff)),
+    opaque: fc.nat(0xffff_ffff),
+    cas: fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),
+    extras: fc.constantFrom(0, 4, 4, 8).map(length => Buffer.alloc(length, 7)),
+    key: fc.constantFrom('', '', 'key'),
+    value: fc.oneof(
+      fc.string({ unit: 'binary', maxLength: 60 }),
+      fc.string({ minLength: 200, maxLength: 400 }),
+    ),
+  })
+  .map(({ value, ...rest }) => build(RESPONSE, { ...rest, value: Buffer.from(value) }))
+
+/** Where, as a part of the whole, and how bytes are harmed. */
+const mutation = fc.record({
+  at: fc.integer({ min: 0, max: 1000 }).map(thousandths => thousandths / 1000),
+  kind: fc.constantFrom('change', 'drop', 'insert', 'repeat', 'truncate'),
+  bytes: fc.uint8Array({ minLength: 1, maxLength: 30 }),
+})
+type Mutation = typeof mutation extends fc.Arbitrary<infer T> ? T : never
+
+function mutate(bytes: Buffer, { at, kind, bytes: other }: Mutation): Buffer {
+  const from = Math.floor(at * bytes.length)
+  const to = Math.min(bytes.length, from + other.length)
+  const before = bytes.subarray(0, from)
+  const after = bytes.subarray(to)
+  const piece = bytes.subarray(from, to)
+  switch (kind) {
+    case 'change':
+      return Buffer.concat([before, other.subarray(0, piece.length), after])
+    case 'drop':
+      return Buffer.concat([before, after])
+    case 'insert':
+      return Buffer.concat([before, other, piece, after])
+    case 'repeat':
+      return Buffer.concat([before, piece, piece, after])
+    default:
+      return before
+  }
+}
+
+/** Cuts into pieces of these lengths, over and over. */
+function inPieces(bytes: Buffer, lengths: number[]): Buffer[] {
+  const pieces: Buffer[] = []
+  for (let at = 0, turn = 0; at < bytes.length; turn++) {
+    const length = lengths[turn % lengths.length] as number
+    // As from a socket: memory of its own.
+    pieces.push(Buffer.from(bytes.subarray(at, at + length)))
+    at += length
+  }
+  return pieces
+}
+
+/** What the parser makes of the pieces: replies, then perhaps a complaint. */
+function parsed(pieces: Buffer[], most: number): { replies: Seen[]; complains: boolean } {
+  const replies: Seen[] = []
+  const parser = new Parser(MOST_BODY, ({ opcode, opaque, status, flags, casHigh, casLow, text }) => {
+    // Only a read has flags.
+    replies.push({ opcode, opaque, status, flags: opcode === OPCODE.get ? flags : 0, casHigh, casLow, text })
+    if (replies.length > most) throw new Error('an endless loop')
+    return true
+  })
+  for (const piece of pieces) if (parser.push(piece) !== null) return { replies, complains: true }
+  return { replies, complains: false }
+}
+
+/** The same, written down from the protocol's definition, of all bytes at once. */
+function expected(bytes: Buffer): { replies: Seen[]; complains: boolean } {
+  const replies: Seen[] = []
+  let rest = bytes
+  while (rest.length >= HEADER) {
+    const [magic, opcode] = [rest.readUInt8(0), rest.readUInt8(1)]
+    const [keyLength, extras, body] = [rest.readUInt16BE(2), rest.readUInt8(4), rest.readUInt32BE(8)]
+    if (magic !== RESPONSE || body > MOST_BODY || keyLength + extras > body)
+      return { replies, complains: true }
+    if (rest.length < HEADER + body) break
+    replies.push({
+      opcode,
+      opaque: rest.readUInt32BE(12),
+      status: rest.readUInt16BE(6),
+      flags: opcode === OPCODE.get && extras === 4 ? rest.readUInt32BE(HEADER) : 0,
+      casHigh: rest.readUInt32BE(16),
+      casLow: rest.readUInt32BE(20),
+      text: rest.toString('utf8', HEADER + extras + keyLength, HEADER + body),
+    })
+    rest = rest.subarray(HEADER + body)
+  }
+  return { replies, complains: false }
+}
+
+describe('the parser', () => {
+  test('whatever comes, in whatever pieces, is read as the protocol says, or refused', () => {
+    const bytes = fc.oneof(
+      { weight: 1, arbitrary: fc.uint8Array({ maxLength: 300 }).map(random => Buffer.from(random)) },
+      {
+        weight: 4,
+        arbitrary: fc
+          .tuple(fc.array(reply, { maxLength: 8 }), fc.array(mutation, { maxLength: 3 }))
+          .map(([replies, mutations]) => mutations.reduce(mutate, Buffer.concat(replies))),
+      },
+    )
+    const lengths = fc.array(fc.oneof(fc.integer({ min: 1, max: 30 }), fc.integer({ min: 1, max: 5000 })), {
+      minLength: 1,
+      maxLength: 10,
+    })
+    fc.assert(
+      fc.property(bytes, lengths, (stream, pieces) => {
+        expect(parsed(inPieces(stream, pieces), stream.length / HEADER)).toEqual(expected(stream))
+      }),
+      { numRuns: 10_000 },
+    )
+  })
+})
+
+describe('the store', () => {
+  test('whatever a server makes of its replies, no session reaches the wrong request', async () => {
+    const timeout = 100
+    const runs = fc.sample(fc.array(mutation, { minLength: 1, maxLength: 3 }), 500)
+    let served = 0
+    for (let first = 0; first < runs.length; first += 50) {
+      await Promise.all(runs.slice(first, first + 50).map(run))
+    }
+    // Mutations that strike late leave the replies before them as they are.
+    expect(served).toBeGreaterThan(runs.length)
+
+    async function run(mutations: Mutation[]): Promise<void> {
+      const sids = Array.from({ length: 20 }, (_, index) => `<${String.fromCharCode(97 + index).repeat(5)}>`)
+      const behaved = behave()
+      await using server = await MisbehavingServer.start(behaved)
+      await using store = new MemcachedStore({ servers: server.address, timeout })
+      await Promise.all(sids.map(sid => store.set(sid, ownSession(sid, { text: sid.repeat(5) }))))
+
+      // The replies become one stream, which is harmed; what is asked again is answered well.
+      const replies: Buffer[] = []
+      server.script = (request, socket) => {
+        if (replies.length === sids.length) {
+          behaved(request, socket)
+          return
+        }
+        behaved(request, { write: (bytes: Buffer) => replies.push(bytes) } as never)
+        if (replies.length === sids.length) socket.write(mutations.reduce(mutate, Buffer.concat(replies)))
+      }
+      const outcomes = await Promise.allSettled(sids.map(sid => store.get(sid)))
+      for (const [index, outcome] of outcomes.entries()) {
+        if (outcome.status === 'rejected') {
+          expect(outcome.reason).toMatchObject({ name: 'MemcachedStoreError' })
+        } else if (outcome.value !== null) {
+          served++
+          // A byte of a session may be changed, which nobody can see; all of another one must not be there.
+          const text = JSON.stringify(outcome.value)
+          expect(sids.filter(sid => sid !== sids[index] && text.includes(sid))).toEqual([])
+        }
+      }
+    }
+  })
+})
