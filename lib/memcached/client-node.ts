@@ -130,7 +130,7 @@ export class ClientNode implements MemcachedNode {
 }
 
 function toReply(opcode: number, { header, extras, val }: MemjsResponse): Reply {
-  const flags = opcode === GET && extras.length >= 4 ? extras.readUInt32BE(0) : 0
+  const flags = extras.length === 4 ? extras.readUInt32BE(0) : 0
   const { cas, status } = header
   return new Reply(opcode, 0, status, flags, cas.readUInt32BE(0), cas.readUInt32BE(4), val, 0, val.length)
 }

@@ -1,4 +1,4 @@
-import { GET, HEADER_LENGTH, RESPONSE_MAGIC } from './protocol.ts'
+import { HEADER_LENGTH, RESPONSE_MAGIC } from './protocol.ts'
 import { Reply } from './reply.ts'
 
 /** Takes a reply; false stops the parser (the connection is gone, or the reply is nobody's). */
@@ -54,7 +54,7 @@ export class Parser {
         opcode,
         view.getUint32(at + 12),
         view.getUint16(at + 6),
-        opcode === GET && extras === 4 ? view.getUint32(start) : 0,
+        extras === 4 ? view.getUint32(start) : 0,
         view.getUint32(at + 16),
         view.getUint32(at + 20),
         bytes,

@@ -10,7 +10,7 @@ export class Reply {
   readonly opaque: number
   /** {@link OK}, {@link NOT_FOUND} or {@link EXISTS}; anything else arrives as an error. */
   readonly status: number
-  /** Of the item read; 0 for other operations. */
+  /** Of the item read or touched; 0 for other operations. */
   readonly flags: number
   /** CAS token of the item read or written, in two halves: 64 bits do not fit a number. */
   readonly casHigh: number
