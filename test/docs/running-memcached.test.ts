@@ -54,13 +54,13 @@ async function inBackground(...flags: string[]): Promise<{
   return { status, complaint, port, gone }
 }
 
-describe.skipIf(!hasMemcached)('docs/running-memcached.md', () => {
+describe.skipIf(!hasMemcached)('README.md, "Running memcached"', () => {
   afterEach(() => {
     vi.unstubAllEnvs()
   })
 
   test('documents flags and defaults that this memcached has', async () => {
-    const text = await readFile(new URL('../../docs/running-memcached.md', import.meta.url), 'utf8')
+    const text = await readFile(new URL('../../README.md', import.meta.url), 'utf8')
     const rows = [...text.matchAll(/^\| `(-\w)[^`]*` +\| (?:`([^`]*)`)?/gm)]
     expect(rows.map(row => row[1])).toEqual(['-d', '-m', '-M', '-u', '-l', '-p', '-c', '-P', '-f', '-I'])
     for (const [, flag, standard] of rows) {

@@ -1,0 +1,112 @@
+import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process'
+import { mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { EmbeddedMemcached } from '../../lib/embedded/index.ts'
+import { MemcachedStore } from '../../lib/index.ts'
+import { until } from '../support/until.ts'
+
+/** Runs what the README shows, as pasted, against the built package. */
+const run = promisify(execFile)
+const root = fileURLToPath(new URL('../..', import.meta.url))
+const python = '/usr/bin/python3'
+const hasPython = spawnSync(python, ['-c', 'import memcache']).status === 0
+
+let readme: string
+let folder: string
+let server: EmbeddedMemcached
+
+beforeAll(async () => {
+  readme = await readFile(join(root, 'README.md'), 'utf8')
+  folder = await mkdtemp(join(tmpdir(), 'readme-'))
+  await symlink(join(root, 'node_modules'), join(folder, 'node_modules'))
+  server = await EmbeddedMemcached.start()
+})
+
+afterAll(async () => {
+  await server.stop()
+  await rm(folder, { recursive: true })
+})
+
+/** The one block of this language that has this in it. */
+function snippet(language: string, part: string): string {
+  const blocks = [...readme.matchAll(/^```(\w+)\n(.*?)^```$/gms)]
+  const found = blocks.filter(block => block[1] === language && block[2]?.includes(part))
+  expect(found).toHaveLength(1)
+  return found[0]?.[2] as string
+}
+
+async function runModule(code: string): Promise<string> {
+  const file = join(folder, `${Math.random().toString(36).slice(2)}.mjs`)
+  await writeFile(file, code)
+  return (await run(process.execPath, [file])).stdout
+}
+
+async function freePort(): Promise<number> {
+  const probe = createServer().listen(0, '127.0.0.1')
+  await new Promise(resolve => probe.once('listening', resolve))
+  const { port } = probe.address() as { port: number }
+  await new Promise(resolve => probe.close(resolve))
+  return port
+}
+
+describe('README.md', () => {
+  test('the complete server counts visits, and still does after a restart', async () => {
+    await writeFile(join(folder, 'server.mjs'), snippet('js', 'app.listen'))
+    const port = await freePort()
+    const env = { ...process.env, PORT: String(port), MEMCACHED_SERVERS: server.address }
+    const start = (): ChildProcess => spawn(process.execPath, ['server.mjs'], { cwd: folder, env })
+    const visit = async (cookie = ''): Promise<Response | undefined> =>
+      fetch(`http://127.0.0.1:${port}/`, { headers: { cookie } }).catch(() => undefined)
+
+    let app = start()
+    try {
+      const first = await until(() => visit())
+      expect(await first.text()).toBe('You have been here 1 times')
+      const cookie = (first.headers.get('set-cookie') as string).split(';')[0] as string
+      expect(await (await visit(cookie))?.text()).toBe('You have been here 2 times')
+      app.kill()
+      app = start()
+      expect(await (await until(() => visit(cookie))).text()).toBe('You have been here 3 times')
+    } finally {
+      app.kill()
+    }
+  })
+
+  test('the embedded memcached serves a store', async () => {
+    const out = await runModule(`${snippet('js', 'EmbeddedMemcached')}
+      await store.set('a', { cookie: {}, name: 'Ada' })
+      console.log((await store.get('a')).name)
+      await store.close()
+      await server.stop()`)
+    expect(out).toBe('Ada\n')
+  })
+
+  test('update counts exactly', async () => {
+    const out = await runModule(`import { MemcachedStore } from 'express-session-memcached'
+      const store = new MemcachedStore({ servers: '${server.address}' })
+      const req = { sessionID: 'update' }
+      await store.set('update', { cookie: {} })
+      await Promise.all(Array.from({ length: 50 }, async () => {
+        ${snippet('js', 'store.update')}
+      }))
+      console.log((await store.get('update')).views)
+      await store.close()`)
+    expect(out).toBe('50\n')
+  })
+
+  test.skipIf(!hasPython)(
+    `Python reads a session${hasPython ? '' : ' (needs python3-memcache)'}`,
+    async () => {
+      await using store = new MemcachedStore({ servers: server.address })
+      await store.set('python', { cookie: { originalMaxAge: null }, name: 'Ada' } as never)
+      const code = snippet('python', 'memcache').replace('127.0.0.1:11211', server.address)
+      const { stdout } = await run(python, ['-c', `sid = 'python'\n${code}\nprint(session['name'])`])
+      expect(stdout).toBe('Ada\n')
+    },
+  )
+})
