@@ -24,6 +24,10 @@ export async function close(store: Store): Promise<void> {
 /** A session as express-session makes them, with an expiry if a life in milliseconds is given. */
 export function sessionOf(data: Record<string, unknown> = {}, maxAge?: number): Data {
   const cookie = new session.Cookie()
-  if (maxAge !== undefined) cookie.maxAge = maxAge
+  if (maxAge !== undefined) {
+    cookie.maxAge = maxAge
+    // It reads the clock twice, and may find a millisecond gone.
+    cookie.originalMaxAge = maxAge
+  }
   return { cookie, ...data } as unknown as Data
 }

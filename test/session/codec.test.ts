@@ -49,6 +49,7 @@ describe('a session comes back as JSON gives it', () => {
   test('with a cookie of express-session', () => {
     const cookie = new session.Cookie()
     cookie.maxAge = 60_000
+    cookie.originalMaxAge = 60_000
     expect(codec.decode(codec.encode({ cookie }))?.cookie).toMatchObject({
       originalMaxAge: 60_000,
       expires: (cookie.expires as Date).toISOString(),

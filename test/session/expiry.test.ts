@@ -22,6 +22,8 @@ function withCookie(cookie: CookieParts = {}): SessionData {
 function fresh(maxAge: number): SessionData {
   const cookie = new session.Cookie()
   cookie.maxAge = maxAge
+  // It reads the clock twice, and may find a millisecond gone.
+  cookie.originalMaxAge = maxAge
   return { cookie }
 }
 
