@@ -67,6 +67,7 @@ const GOOD: { [K in keyof MemcachedStoreOptions]-?: MemcachedStoreOptions[K][] }
   timeout: [1, 1.5, 2 ** 31 - 1],
   maxItemSize: [1024, 2 ** 30],
   serializer: [JSON, { stringify: () => '', parse: () => null }],
+  userOf: [() => 'a', () => undefined],
 }
 
 describe('good values', () => {
@@ -123,6 +124,7 @@ const BAD: Record<keyof MemcachedStoreOptions, unknown[]> = {
   timeout: [...STRANGE, 0, 0.5, -1, Infinity, 2 ** 31, '500', {}, false],
   maxItemSize: [...STRANGE, 0, 1023, 1024.5, -2048, Infinity, 2 ** 53, '1m', {}],
   serializer: [...STRANGE, 5, 'json', {}, { stringify: () => '' }, { stringify: 1, parse: 1 }, [], () => {}],
+  userOf: [...STRANGE, 5, 'a', {}, [], true],
 }
 const SECRET = ['servers', 'client', 'username', 'password', 'tls']
 
