@@ -221,7 +221,7 @@ describe.skipIf(servers === null)('requests at the same time', () => {
   const turn = fc.record({
     pause: fc.nat(6),
     edits: fc.array(fc.tuple(leaf, fc.boolean()), { maxLength: 3 }),
-    then: fc.constantFrom('save', 'save', 'save and go on', 'touch', 'reload', 'nothing'),
+    act: fc.constantFrom('save', 'save', 'save and go on', 'touch', 'reload', 'nothing'),
   })
   const request = fc.record({
     elsewhere: fc.boolean(),
@@ -260,16 +260,16 @@ describe.skipIf(servers === null)('requests at the same time', () => {
             let session = (await store.get(sid)) as AnySession | null
             let base = leavesOf(session)
             const saves: Promise<void>[] = []
-            for (const { pause, edits, then } of turns) {
+            for (const { pause, edits, act } of turns) {
               if (session === null) return
               await passes(pause)
               for (const [one, deletes] of edits) setPath(session, one, deletes ? undefined : `v${serial++}`)
-              if (then === 'touch') await store.touch(sid, session)
-              if (then === 'reload') {
+              if (act === 'touch') await store.touch(sid, session)
+              if (act === 'reload') {
                 session = ((await store.get(sid)) as AnySession | null) ?? session
                 base = leavesOf(session)
               }
-              if (then !== 'save' && then !== 'save and go on') continue
+              if (act !== 'save' && act !== 'save and go on') continue
               const mine = leavesOf(session)
               const start = clock++
               const edited = LEAVES.filter(one => !isSame(mine[one], base[one]))
@@ -281,7 +281,7 @@ describe.skipIf(servers === null)('requests at the same time', () => {
                 for (const write of own) write.end = end
               })
               saves.push(saved)
-              if (then === 'save') await saved
+              if (act === 'save') await saved
             }
             await Promise.all(saves)
           }
