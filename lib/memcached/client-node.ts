@@ -74,6 +74,20 @@ export class ClientNode implements MemcachedNode {
     this.#perform(TOUCH, key, extras, '', 0, 0, done)
   }
 
+  async walk(): Promise<never> {
+    throw new MemcachedStoreError(
+      'ERR_NOT_SUPPORTED',
+      'Sessions cannot be listed through a `client` of your own: give the store `servers`',
+    )
+  }
+
+  async statistics(): Promise<never> {
+    throw new MemcachedStoreError(
+      'ERR_NOT_SUPPORTED',
+      'Servers cannot be asked through a `client` of your own: give the store `servers`',
+    )
+  }
+
   /** The client belongs to the application, which closes it. */
   async close(): Promise<void> {
     this.#closed = true

@@ -1,7 +1,10 @@
 import { Client, type Server } from 'memjs'
+import { Inspector } from './inspector.ts'
 import type { MemcachedNode, ReplyCallback, WriteMode } from './node.ts'
 import { ADD, DELETE, GET, REPLACE, SET, TOUCH } from './protocol.ts'
 import { Request } from './request.ts'
+import type { Statistics } from './statistics.ts'
+import type { WalkOptions } from './walk.ts'
 import type { Wire } from './wire.ts'
 
 const OPCODES: Record<WriteMode, number> = { set: SET, add: ADD, replace: REPLACE }
@@ -16,6 +19,7 @@ interface WireClient {
 export class MemjsNode implements MemcachedNode {
   readonly address: string
   readonly #wire: Wire
+  readonly #inspector: Inspector
   readonly #client: WireClient
   #opaque: number
 
@@ -23,6 +27,7 @@ export class MemjsNode implements MemcachedNode {
   constructor(address: string, wire: Wire, opaque = 0) {
     this.address = address
     this.#wire = wire
+    this.#inspector = new Inspector(wire.target)
     // No retries of memjs's own, which would repeat writes, and no logging to the console.
     const options = { retries: 1, logger: { log() {} } }
     this.#client = new Client([wire as unknown as Server], options) as unknown as WireClient
@@ -57,7 +62,16 @@ export class MemjsNode implements MemcachedNode {
     this.#perform(new Request(TOUCH, key, '', 0, expiration, 0, 0, this.#next()), done)
   }
 
+  walk(options: WalkOptions): Promise<void> {
+    return this.#inspector.walk(options)
+  }
+
+  statistics(): Promise<Statistics> {
+    return this.#inspector.statistics()
+  }
+
   close(): Promise<void> {
+    this.#inspector.close()
     return this.#wire.close()
   }
 

@@ -1,5 +1,7 @@
 import type { MemcachedStoreError } from '../errors.ts'
 import type { Reply } from './reply.ts'
+import type { Statistics } from './statistics.ts'
+import type { WalkOptions } from './walk.ts'
 
 /** Called exactly once, never before the call it belongs to has returned. It must not throw. */
 export type ReplyCallback = (error: MemcachedStoreError | null, reply: Reply | null) => void
@@ -37,6 +39,12 @@ export interface MemcachedNode {
 
   /** Sets a new expiration and leaves value and CAS token alone. */
   touch(key: string, expiration: number, done: ReplyCallback): void
+
+  /** Lists the keys with a prefix; `ERR_NOT_SUPPORTED` where the server, or the transport, cannot. */
+  walk(options: WalkOptions): Promise<void>
+
+  /** What the server tells of itself; `ERR_NOT_SUPPORTED` where the transport cannot ask. */
+  statistics(): Promise<Statistics>
 
   /** Lets what is in flight finish, then frees every socket and timer. */
   close(): Promise<void>

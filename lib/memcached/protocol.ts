@@ -12,6 +12,8 @@ export const ADD = 0x02
 export const REPLACE = 0x03
 export const DELETE = 0x04
 export const NOOP = 0x0a
+export const VERSION = 0x0b
+export const STAT = 0x10
 export const TOUCH = 0x1c
 export const SASL_AUTH = 0x21
 

@@ -1,7 +1,6 @@
-import type { ConnectionOptions } from 'node:tls'
 import { ConnectionLostError, MemcachedStoreError } from '../errors.ts'
-import type { ServerAddress } from './address.ts'
 import { Connection } from './connection.ts'
+import type { Target } from './exchange.ts'
 import { NOOP } from './protocol.ts'
 import type { Reply } from './reply.ts'
 import { Request } from './request.ts'
@@ -18,11 +17,7 @@ const LONGEST_TICK = 50
 const FIRST_PROBE = 100
 const LAST_PROBE = 5000
 
-export interface WireOptions {
-  readonly address: ServerAddress
-  readonly tls: ConnectionOptions | undefined
-  /** Milliseconds. */
-  readonly timeout: number
+export interface WireOptions extends Target {
   /** Bytes. */
   readonly maxItemSize: number
   /** Told when the server is found to be up, or down; never the same twice in a row. */
@@ -62,6 +57,11 @@ export class Wire {
     this.#tickLength = Math.max(1, Math.min(LONGEST_TICK, Math.floor(options.timeout / 10)))
     // One more, since the first tick may come at once.
     this.#patience = Math.ceil(options.timeout / this.#tickLength) + 1
+  }
+
+  /** The server, for who needs a connection of his own. */
+  get target(): Target {
+    return this.#options
   }
 
   /** For memjs, which says before each request who is to be called. */

@@ -1,0 +1,75 @@
+import type { ConnectionOptions } from 'node:tls'
+import { MemcachedStoreError } from '../errors.ts'
+import type { ServerAddress } from './address.ts'
+import { dial } from './dial.ts'
+
+/** A server, and how to reach it. */
+export interface Target {
+  readonly address: ServerAddress
+  readonly tls: ConnectionOptions | undefined
+  /** Milliseconds of silence after which it has failed. */
+  readonly timeout: number
+}
+
+const TOO_MANY = 'ERROR Too many open connections'
+
+/**
+ * One request on a connection of its own, which is closed after the answer: for what is rare, takes
+ * long, or is not in the binary protocol, and must not delay the requests of visitors.
+ *
+ * @param request - called once the connection is open.
+ * @param take - gets the bytes of the answer as they come; true says that it is complete.
+ * @throws MemcachedStoreError - `ERR_UNAVAILABLE` where the connection fails, `ERR_TIMEOUT` at silence.
+ * @throws the signal's reason once that is aborted.
+ */
+export function exchange(
+  { address, tls, timeout }: Target,
+  request: () => string | Buffer,
+  take: (bytes: Buffer) => boolean,
+  signal: AbortSignal,
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    signal.throwIfAborted()
+    const server = `memcached on ${address.name}`
+    const end = (): void => {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', abort)
+      socket.destroy()
+    }
+    const fail = (error: unknown): void => {
+      end()
+      reject(error)
+    }
+    const abort = (): void => fail(signal.reason)
+    const lose = (cause?: Error): void => {
+      fail(new MemcachedStoreError('ERR_UNAVAILABLE', `The connection to ${server} failed`, { cause }))
+    }
+
+    const socket = dial(address, tls, () => socket.write(request()))
+    let chunks = 0
+    socket.on('data', bytes => {
+      chunks++
+      timer.refresh()
+      // Said before anything else, whatever the protocol (memcached.c, `maxconns_fast`).
+      if (chunks === 1 && bytes.toString('latin1', 0, TOO_MANY.length) === TOO_MANY) {
+        const message = `${server} has too many connections: raise its -c`
+        fail(new MemcachedStoreError('ERR_UNAVAILABLE', message))
+      } else if (take(bytes)) {
+        end()
+        resolve()
+      }
+    })
+    socket.on('error', lose)
+    socket.on('close', () => lose())
+
+    const timer = setTimeout(() => {
+      const before = chunks
+      // This process may have been busy itself: look at the socket before blaming the server.
+      setImmediate(() => {
+        if (chunks > before) return
+        fail(new MemcachedStoreError('ERR_TIMEOUT', `No answer from ${server} within ${timeout} ms`))
+      })
+    }, timeout)
+    signal.addEventListener('abort', abort)
+  })
+}

@@ -1,0 +1,57 @@
+import { MemcachedStoreError } from '../errors.ts'
+import type { Target } from './exchange.ts'
+import { readStatistics, type Statistics } from './statistics.ts'
+import { type WalkOptions, walk } from './walk.ts'
+
+/** Looks at a server as a whole, on connections beside the one that serves visitors. */
+export class Inspector {
+  readonly #target: Target
+  readonly #closing: AbortController = new AbortController()
+  #last: Promise<unknown> = Promise.resolve()
+
+  constructor(target: Target) {
+    this.#target = target
+  }
+
+  /** Lists keys. One walk after the other: memcached does no more. */
+  walk(options: WalkOptions): Promise<void> {
+    const signal = AbortSignal.any([options.signal, this.#closing.signal])
+    const walked = this.#last.then(() => this.#walk({ ...options, signal }))
+    this.#last = walked.catch(() => {})
+    return walked
+  }
+
+  statistics(): Promise<Statistics> {
+    return readStatistics(this.#target, this.#closing.signal)
+  }
+
+  /** Ends what is under way. */
+  close(): void {
+    this.#closing.abort(new MemcachedStoreError('ERR_CLOSED', 'The store is closed'))
+  }
+
+  async #walk(options: WalkOptions): Promise<void> {
+    let heard = false
+    const progress = (keys: number): void => {
+      heard = true
+      options.progress?.(keys)
+    }
+    try {
+      await walk(this.#target, { ...options, progress })
+    } catch (error) {
+      options.signal.throwIfAborted()
+      if (heard) throw error
+      // Silent or closed without a word: does it answer the binary protocol, and only that?
+      const { settings } = await readStatistics(this.#target, options.signal)
+      const reason =
+        settings.get('auth_enabled_sasl') === 'yes'
+          ? 'it asks for a password (-S), and then speaks only the binary protocol, which cannot list keys'
+          : 'it does not answer the text protocol, which alone lists keys'
+      throw new MemcachedStoreError(
+        'ERR_NOT_SUPPORTED',
+        `memcached on ${this.#target.address.name} lists no keys, and so no sessions: ${reason}`,
+        { cause: error },
+      )
+    }
+  }
+}
