@@ -1,16 +1,20 @@
 import { type Session, type SessionData, Store } from 'express-session'
 import { Cluster } from './cluster/cluster.ts'
 import { asError } from './errors.ts'
+import { type ExclusiveMiddleware, exclusive } from './exclusive.ts'
 import { createNodes } from './memcached/nodes.ts'
 import type { Context, Done, StoreEvents } from './operations/context.ts'
 import { destroy } from './operations/destroy.ts'
 import { Lanes } from './operations/lanes.ts'
+import { type Lock, type LockOptions, withLock } from './operations/lock.ts'
 import { read } from './operations/read.ts'
 import { readMany } from './operations/read-many.ts'
 import { Recent } from './operations/recent.ts'
 import { save } from './operations/save.ts'
 import { touch } from './operations/touch.ts'
+import { Turns } from './operations/turns.ts'
 import { type Change, update } from './operations/update.ts'
+import { type DestroyAllOptions, destroyAllOf, sessionsOf, type UserSession } from './operations/users.ts'
 import { type MemcachedStoreOptions, readOptions } from './options.ts'
 import { Codec } from './session/codec.ts'
 import { Expiry, expiresOf } from './session/expiry.ts'
@@ -20,8 +24,8 @@ import { passRevision } from './session/revision.ts'
 /** What a method calls when it is given a callback instead of returning a promise. */
 export type Callback<T = void> = (error?: Error | null, value?: T) => void
 
-/** Sessions without a date in their cookie whose last touch is remembered. */
-const MOST_TOUCHED = 10_000
+/** Sessions whose last touch, or last look at their user's index, is remembered. */
+const MOST_REMEMBERED = 10_000
 
 /**
  * An express-session store on memcached.
@@ -54,7 +58,11 @@ export class MemcachedStore extends Store {
       expiry: new Expiry(ttl, touchAfter),
       cluster: new Cluster(nodes),
       lanes: new Lanes(timeout),
-      touched: new Recent(MOST_TOUCHED),
+      touched: new Recent(MOST_REMEMBERED),
+      listed: new Recent(MOST_REMEMBERED),
+      indexChanges: new Map(),
+      reviews: new Set(),
+      turns: new Turns(),
       emit,
     }
   }
@@ -112,12 +120,71 @@ export class MemcachedStore extends Store {
     change: Change,
     callback?: Callback<SessionData | null>,
   ): Promise<SessionData | null> | void {
-    return settle(callback, done => {
-      update(this.#context, sid, change).then(
-        session => done(null, session),
-        (thrown: unknown) => done(asError(thrown)),
-      )
-    })
+    return settle(callback, done => follow(update(this.#context, sid, change), done))
+  }
+
+  /**
+   * The living sessions of a user, the latest login first. Needs the option `userOf`. Should memcached
+   * lose a user's index alone (it evicted it, or it was on another server than the sessions), a session
+   * is listed again when it is next refreshed or saved.
+   *
+   * @throws TypeError - without `userOf`, or where `user` is no string.
+   */
+  sessionsOf(user: string): Promise<UserSession[]>
+  sessionsOf(user: string, callback: Callback<UserSession[]>): void
+  sessionsOf(user: string, callback?: Callback<UserSession[]>): Promise<UserSession[]> | void {
+    return settle(callback, done => follow(sessionsOf(this.#context, user), done))
+  }
+
+  /**
+   * Signs a user out everywhere: destroys all sessions that {@link sessionsOf} lists, but for `except`.
+   * Requests that loaded one before, and logins that overlap with this, cannot bring it back
+   * within the option `tombstone`; a login that begins later is a new one. Needs the option `userOf`.
+   *
+   * @throws TypeError - without `userOf`, or where `user` is no string.
+   */
+  destroyAllOf(user: string, options?: DestroyAllOptions): Promise<void>
+  destroyAllOf(user: string, callback: Callback): void
+  destroyAllOf(user: string, options: DestroyAllOptions | undefined, callback: Callback): void
+  destroyAllOf(
+    user: string,
+    options?: DestroyAllOptions | Callback,
+    callback?: Callback,
+  ): Promise<void> | void {
+    if (typeof options === 'function') return this.destroyAllOf(user, undefined, options)
+    return settle(callback, done => follow(destroyAllOf(this.#context, user, options), done))
+  }
+
+  /**
+   * Runs `task` while nothing else holds this session's lock, in this process or another. The lock says
+   * nothing about sessions as such: it keeps out those who ask for it, here or with {@link exclusive}.
+   * It must not be asked for again by who holds it. Locks need no session: any string can be locked.
+   *
+   * `task` gets a `signal` that is aborted when the lock was lost while it ran; then this fails with
+   * `ERR_CONFLICT`, whatever `task` gave. What `task` throws is thrown.
+   *
+   * @throws MemcachedStoreError - `ERR_UNAVAILABLE` where the lock was not free within `wait`.
+   */
+  withLock<T>(sid: string, task: (lock: Lock) => T | Promise<T>, options?: LockOptions): Promise<T> {
+    return withLock(this.#context, sid, task, options)
+  }
+
+  /**
+   * Middleware for routes that must not overlap within one session (a checkout, a one-time code, the
+   * rotation of a refresh token). Goes after express-session. Waits for the session's lock, reloads the
+   * session, and keeps the lock until the session has been saved at the end of the response. Requests
+   * of one process come in in their order.
+   *
+   * Gives Express an error with status 503, and sets `Retry-After`, where the lock was not free
+   * within `wait` or the request has no session; with status 409 where the session was destroyed, or
+   * ran out, while the request waited. `req.exclusive` is a signal that is aborted when the lock was
+   * lost while the request ran; the event `conflict` tells of it too, with the outcome `'lease-lost'`.
+   * A request whose client has gone keeps the lock until it ends its response, at most for one `lease`.
+   *
+   * @throws TypeError - for a bad option.
+   */
+  exclusive(options?: LockOptions): ExclusiveMiddleware {
+    return exclusive(this.#context, options)
   }
 
   /** For express-session: makes `req.session` of a stored session. It keeps what was read in mind. */
@@ -151,6 +218,14 @@ export class MemcachedStore extends Store {
   override on(event: string | symbol, listener: (...args: never[]) => void): this {
     return super.on(event, listener as (...args: unknown[]) => void)
   }
+}
+
+/** Tells of a promise's end. */
+function follow<T>(promise: Promise<T>, done: Done<T>): void {
+  promise.then(
+    value => done(null, value),
+    (thrown: unknown) => done(asError(thrown)),
+  )
 }
 
 /**

@@ -6,6 +6,8 @@ import type { Expiry } from '../session/expiry.ts'
 import type { Keys } from '../session/key.ts'
 import type { Lanes } from './lanes.ts'
 import type { Recent } from './recent.ts'
+import type { Turns } from './turns.ts'
+import type { WaitingChange } from './user-index.ts'
 
 /** What the operations work with: one set per store. */
 export interface Context {
@@ -17,6 +19,14 @@ export interface Context {
   readonly lanes: Lanes
   /** Sessions without a date in their cookie, and when they were last touched. */
   readonly touched: Recent
+  /** Sessions that have been seen to be in their user's index, and when. */
+  readonly listed: Recent
+  /** Changes that wait for others of the same user's index. */
+  readonly indexChanges: Map<string, WaitingChange[]>
+  /** Users whose index is being looked through. */
+  readonly reviews: Set<string>
+  /** Those of this process that want the lock of a session. */
+  readonly turns: Turns
   /** Tells the store's listeners, on a fresh tick: a throw of theirs must not meet our code. */
   emit<E extends keyof StoreEvents>(event: E, ...args: StoreEvents[E]): void
 }
@@ -27,14 +37,17 @@ export interface StoreEvents {
   connect: []
   /** No server can be reached (only with `onUnavailable: 'anonymous'`). */
   disconnect: []
-  /** A save met another one of the same session, or its logout. */
+  /** A save met another one of the same session, or its logout; or a lock was lost while it was held. */
   conflict: [sid: string, detail: { outcome: ConflictOutcome }]
   /** What is stored under this id is no session. */
   corrupt: [sid: string]
 }
 
-/** How a conflict ended: `'destroyed'` is a save that came after a logout and was dropped. */
-export type ConflictOutcome = 'merged' | 'overwritten' | 'resolved' | 'rejected' | 'destroyed'
+/**
+ * How a conflict ended: `'destroyed'` is a save that came after a logout and was dropped, `'lease-lost'` a
+ * lock that was lost while it was held.
+ */
+export type ConflictOutcome = 'merged' | 'overwritten' | 'resolved' | 'rejected' | 'destroyed' | 'lease-lost'
 
 /** Called once. The error is the store's own, or what the application's own code threw. */
 export type Done<T> = (error: Error | null, value?: T) => void

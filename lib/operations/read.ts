@@ -4,6 +4,7 @@ import { TOMBSTONE } from '../session/codec.ts'
 import { attachRevision, Revision } from '../session/revision.ts'
 import type { Context, Done } from './context.ts'
 import { textIn } from './item.ts'
+import { knownUser } from './user-of.ts'
 
 /** Reads a session: one round trip. Null where there is none, it is over, or it was logged out. */
 export function read(context: Context, sid: string, done: Done<SessionData | null>): void {
@@ -26,6 +27,7 @@ export function sessionIn(context: Context, sid: string, key: string, reply: Rep
     return null
   }
   if (context.expiry.isOver(session)) return null
-  attachRevision(session, new Revision(key, text, reply.casHigh, reply.casLow))
+  const user = knownUser(context.settings, session)
+  attachRevision(session, new Revision(key, text, reply.casHigh, reply.casLow, user))
   return session
 }

@@ -7,8 +7,11 @@ import { isSession, isUnmodified, TOMBSTONE } from '../session/codec.ts'
 import { merge, same } from '../session/merge.ts'
 import type { ConflictOutcome, Context, Done } from './context.ts'
 import { before } from './deadline.ts'
+import { isRevoked } from './destroy.ts'
+import { enlist } from './enlist.ts'
 import { replied, textIn, toItem } from './item.ts'
 import { type Save, settle } from './save.ts'
+import { knownUser, userOf } from './user-of.ts'
 
 /** In one process saves of a session take turns, so this many lost races need many processes. */
 const MOST_ATTEMPTS = 32
@@ -71,6 +74,7 @@ async function pursue(
       tell(context, save, decision)
       return
     }
+    if (!isStored) await listAgain(context, save, decision.text, current)
     try {
       const reply = isStored ? current : await put(context, save, decision.text, current)
       if (reply.status === OK) {
@@ -97,7 +101,9 @@ async function currentItem(context: Context, { item }: Save): Promise<Reply | nu
 /** `add` where nothing is: had it been destroyed meanwhile, the tombstone would refuse it. */
 function put(context: Context, save: Save, text: string, current: Reply | null): Promise<Reply> {
   const { key, value, flags } = toItem(context, save.sid, save.item.key, text)
-  const mode: WriteMode = save.revision === undefined ? 'set' : current === null ? 'add' : 'replace'
+  const { revision, listedAt } = save
+  const isConditional = revision !== undefined || listedAt !== 0
+  const mode: WriteMode = !isConditional ? 'set' : current === null ? 'add' : 'replace'
   const condition = mode === 'replace' ? current : null
   const expiration = context.expiry.expiration(save.lifetime.left + save.lifetime.slack)
   return replied(done =>
@@ -107,9 +113,22 @@ function put(context: Context, save: Save, text: string, current: Reply | null):
   )
 }
 
+/** Lists the session if what is to be written is another user's than what is stored, and than was listed for this save. */
+async function listAgain(context: Context, save: Save, text: string, current: Reply | null): Promise<void> {
+  const { settings, codec } = context
+  if (settings.userOf === undefined) return
+  const user = text === save.text ? save.user : userOf(settings, codec.decode(text) as SessionData)
+  if (user === undefined || (user === save.user && save.listedAt !== 0)) return
+  const stored = codec.decode((current === null ? null : textIn(current)) ?? '')
+  if (stored !== null && user === knownUser(settings, stored)) return
+  save.listedAt = await enlist(context, user, save.sid, save.lifetime)
+}
+
 async function decide(context: Context, save: Save, current: Reply): Promise<Decision> {
-  const { revision, text } = save
-  if (revision === undefined) return { text }
+  const { revision, text, listedAt } = save
+  if (revision === undefined) {
+    return listedAt !== 0 && isRevoked(current, listedAt) ? { text: null, outcome: 'destroyed' } : { text }
+  }
   if ((current.flags & TOMBSTONE) !== 0) return { text: null, outcome: 'destroyed' }
   const theirText = textIn(current)
   // Refreshed, repaired or never written: nobody changed what this request read.

@@ -1,14 +1,17 @@
 import { Session, type SessionData } from 'express-session'
-import { asError } from '../errors.ts'
+import { asError, MemcachedStoreError } from '../errors.ts'
 import { OK, type Reply } from '../memcached/reply.ts'
 import { isSession, isUnmodified } from '../session/codec.ts'
 import type { Lifetime } from '../session/expiry.ts'
 import { attachRevision, Revision, revisionOf } from '../session/revision.ts'
 import type { Context, Done } from './context.ts'
+import { before } from './deadline.ts'
 import { destroy } from './destroy.ts'
+import { enlist, keepListed } from './enlist.ts'
 import { type Item, toItem } from './item.ts'
 import { reconcile } from './reconcile.ts'
 import { refresh } from './touch.ts'
+import { userOf } from './user-of.ts'
 
 /** One save on its way: the session as it was when the save was asked for. */
 export interface Save {
@@ -22,6 +25,10 @@ export interface Save {
    * turn has come: the save before it leaves one.
    */
   revision: Revision | undefined
+  /** Whose session it is; undefined where it is nobody's, or without the option `userOf`. */
+  readonly user: string | undefined
+  /** When it was listed as its user's for this save ({@link Entry.at}); 0 where it was not. */
+  listedAt: number
 }
 
 /**
@@ -57,6 +64,8 @@ function prepare(context: Context, sid: string, session: SessionData): Save | Er
       item: toItem(context, sid, key, text),
       lifetime,
       revision: undefined,
+      user: userOf(context.settings, session),
+      listedAt: 0,
     }
   } catch (error) {
     return asError(error)
@@ -64,13 +73,40 @@ function prepare(context: Context, sid: string, session: SessionData): Save | Er
 }
 
 function write(context: Context, save: Save, done: Done<void>): void {
-  const { item, lifetime } = save
-  const revision = revisionOf(save.session, item.key)
-  save.revision = revision
+  save.revision = revisionOf(save.session, save.item.key)
+  if (save.user === undefined || save.user === save.revision?.user) put(context, save, done)
+  else writeListed(context, save, save.user, done)
+}
+
+/** Lists the session first as its new user's. All of it together has the time of one operation. */
+function writeListed(context: Context, save: Save, user: string, done: Done<void>): void {
+  const { timeout } = context.settings
+  let isLate = false
+  const failure = new MemcachedStoreError('ERR_TIMEOUT', `Not done within ${timeout} ms`)
+  const answer = before(timeout, failure, error => {
+    isLate = true
+    done(error)
+  })
+  enlist(context, user, save.sid, save.lifetime).then(
+    at => {
+      save.listedAt = at
+      if (isLate) context.lanes.leave(save.sid)
+      else put(context, save, answer)
+    },
+    (thrown: unknown) => {
+      context.lanes.leave(save.sid)
+      answer(asError(thrown))
+    },
+  )
+}
+
+function put(context: Context, save: Save, done: Done<void>): void {
+  const { item, lifetime, revision } = save
   const home = context.cluster.home(item.key)
   const expiration = context.expiry.expiration(lifetime.left + lifetime.slack)
   const leave = (error: Error | null): void => {
     context.lanes.leave(save.sid)
+    if (error === null) keepListed(context, save.user, save.sid, lifetime)
     done(error)
   }
   const written = (error: Error | null, reply: Reply | null): void => {
@@ -82,7 +118,9 @@ function write(context: Context, save: Save, done: Done<void>): void {
     }
   }
   if (revision === undefined) {
-    home.write('set', item.key, item.value, item.flags, expiration, 0, 0, written)
+    // What was listed may have been signed out since: then its tombstone refuses an `add`.
+    const mode = save.listedAt === 0 ? 'set' : 'add'
+    home.write(mode, item.key, item.value, item.flags, expiration, 0, 0, written)
   } else if (isUnmodified(revision.text, save.text)) {
     refresh(context, save.sid, save.session, lifetime, revision, leave)
   } else if (revision.behind) {
@@ -117,4 +155,5 @@ export function settle(context: Context, save: Save, reply: Reply, storedText: s
   revision.casHigh = reply.casHigh
   revision.casLow = reply.casLow
   revision.expires = save.lifetime.expires
+  revision.user = save.user
 }

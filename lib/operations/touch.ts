@@ -6,7 +6,9 @@ import { expiresOf, type Lifetime } from '../session/expiry.ts'
 import { Revision, revisionOf } from '../session/revision.ts'
 import type { Context, Done } from './context.ts'
 import { destroy } from './destroy.ts'
+import { keepListed } from './enlist.ts'
 import { textIn, toItem } from './item.ts'
+import { knownUser } from './user-of.ts'
 
 /**
  * Keeps a session alive. Nothing goes over the wire while the stored expiry lags by less than
@@ -25,7 +27,8 @@ export function touch(context: Context, sid: string, session: SessionData, done:
   const revision = revisionOf(session, key)
   if (lifetime.left <= 0) destroy(context, sid, done)
   else if (revision !== undefined) refresh(context, sid, session, lifetime, revision, done)
-  else if (lifetime.expires === undefined) touchNatively(context, key, lifetime, done)
+  else if (lifetime.expires === undefined)
+    touchNatively(context, sid, key, knownUser(context.settings, session), lifetime, done)
   else touchUnread(context, sid, session, key, lifetime, done)
 }
 
@@ -43,7 +46,8 @@ export function refresh(
   }
   const { expires } = lifetime
   const stored = revision.expires
-  if (expires === undefined && stored === undefined) touchNatively(context, revision.key, lifetime, done)
+  if (expires === undefined && stored === undefined)
+    touchNatively(context, sid, revision.key, revision.user, lifetime, done)
   else if (Math.abs((expires ?? Infinity) - (stored ?? Infinity)) < lifetime.slack)
     process.nextTick(done, null)
   else if (revision.behind) touchUnread(context, sid, session, revision.key, lifetime, done)
@@ -51,7 +55,15 @@ export function refresh(
 }
 
 /** A cookie without a date has nothing to rewrite: memcached's own touch, now and then. */
-function touchNatively(context: Context, key: string, { left, slack }: Lifetime, done: Done<void>): void {
+function touchNatively(
+  context: Context,
+  sid: string,
+  key: string,
+  user: string | undefined,
+  lifetime: Lifetime,
+  done: Done<void>,
+): void {
+  const { left, slack } = lifetime
   if (context.touched.within(key, slack)) {
     process.nextTick(done, null)
     return
@@ -65,6 +77,7 @@ function touchNatively(context: Context, key: string, { left, slack }: Lifetime,
       return
     }
     if (error === null) touched.note(key)
+    if (reply?.status === OK) keepListed(context, user, sid, lifetime)
     done(error)
   })
 }
@@ -80,11 +93,14 @@ function touchUnread(
 ): void {
   context.cluster.home(key).get(key, (error, reply) => {
     const text = reply?.status === OK ? textIn(reply) : null
-    if (reply === null || text === null || context.codec.decode(text) === null) {
+    const stored = text === null ? null : context.codec.decode(text)
+    if (reply === null || text === null || stored === null) {
       done(error)
       return
     }
-    rewrite(context, sid, session, lifetime, new Revision(key, text, reply.casHigh, reply.casLow), done)
+    const user = knownUser(context.settings, stored)
+    const revision = new Revision(key, text, reply.casHigh, reply.casLow, user)
+    rewrite(context, sid, session, lifetime, revision, done)
   })
 }
 
@@ -96,10 +112,11 @@ function rewrite(
   context: Context,
   sid: string,
   session: SessionData,
-  { left, slack, expires }: Lifetime,
+  lifetime: Lifetime,
   revision: Revision,
   done: Done<void>,
 ): void {
+  const { left, slack, expires } = lifetime
   const { key, casHigh, casLow } = revision
   let text: string
   let item: ReturnType<typeof toItem>
@@ -122,6 +139,7 @@ function rewrite(
         revision.casHigh = reply.casHigh
         revision.casLow = reply.casLow
         revision.expires = expires
+        keepListed(context, revision.user, sid, lifetime)
       }
       done(error)
     })

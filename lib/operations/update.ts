@@ -4,10 +4,13 @@ import { MemcachedStoreError } from '../errors.ts'
 import { OK, type Reply } from '../memcached/reply.ts'
 import { isSession } from '../session/codec.ts'
 import type { Lifetime } from '../session/expiry.ts'
+import { revisionOf } from '../session/revision.ts'
 import type { Context } from './context.ts'
 import { bury } from './destroy.ts'
+import { enlist, keepListed } from './enlist.ts'
 import { replied, toItem } from './item.ts'
 import { sessionIn } from './read.ts'
+import { userOf } from './user-of.ts'
 
 /** Changes a session in place, or returns another one. */
 export type Change = (session: SessionData) => SessionData | void | Promise<SessionData | void>
@@ -29,6 +32,7 @@ export async function update(context: Context, sid: string, change: Change): Pro
       const current = await replied(done => context.cluster.home(key).get(key, done))
       const session = sessionIn(context, sid, key, current)
       if (session === null) return null
+      const before = revisionOf(session, key)?.user
       const changed = (await change(session)) ?? session
       if (!isSession(changed))
         throw new TypeError('Expected the update to leave a session, with its `cookie`')
@@ -39,8 +43,13 @@ export async function update(context: Context, sid: string, change: Change): Pro
         )
         return null
       }
+      const user = userOf(context.settings, changed)
+      if (user !== undefined && user !== before) await enlist(context, user, sid, lifetime)
       const reply = await put(context, sid, key, changed, lifetime, current)
-      if (reply.status === OK) return changed
+      if (reply.status === OK) {
+        keepListed(context, user, sid, lifetime)
+        return changed
+      }
     }
   } finally {
     context.lanes.leave(sid)

@@ -14,12 +14,15 @@ export class Revision {
   behind = false
   /** The stored cookie's date in milliseconds; undefined where it has none, NaN while nobody has looked. */
   expires: number | undefined = Number.NaN
+  /** Whose session the stored one is; undefined where it is nobody's, or without the option `userOf`. */
+  user: string | undefined
 
-  constructor(key: string, text: string, casHigh: number, casLow: number) {
+  constructor(key: string, text: string, casHigh: number, casLow: number, user?: string) {
     this.key = key
     this.text = text
     this.casHigh = casHigh
     this.casLow = casLow
+    this.user = user
   }
 }
 

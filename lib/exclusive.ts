@@ -1,0 +1,137 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Session, SessionData } from 'express-session'
+import { asError, MemcachedStoreError } from './errors.ts'
+import type { Context } from './operations/context.ts'
+import type { Lease } from './operations/lease.ts'
+import { acquire, type LockOptions, type LockSettings, readLockOptions, release } from './operations/lock.ts'
+import { revisionOf } from './session/revision.ts'
+
+declare global {
+  namespace Express {
+    interface Request {
+      /** Of a request that runs under `store.exclusive()`: aborted when the session's lock was lost. */
+      exclusive?: AbortSignal | undefined
+    }
+  }
+}
+
+/** A request that has passed express-session. */
+export interface SessionRequest extends IncomingMessage {
+  session?: (Session & Partial<SessionData>) | undefined
+  sessionID?: string | undefined
+  exclusive?: AbortSignal | undefined
+}
+
+/** Middleware for Express, and for whatever calls middleware as it does. */
+export type ExclusiveMiddleware = (
+  req: SessionRequest,
+  res: ServerResponse,
+  next: (error?: unknown) => void,
+) => void
+
+/** How often a response whose client has gone is looked at, in milliseconds: Node tells nothing of its end. */
+const LOOK_AGAIN = 20
+
+/** See `MemcachedStore.exclusive`. */
+export function exclusive(context: Context, options: LockOptions | undefined): ExclusiveMiddleware {
+  const settings = readLockOptions(options)
+  return (req, res, next) => {
+    // What runs under the lock already need not wait for itself.
+    if (req.exclusive !== undefined) {
+      next()
+      return
+    }
+    enter(context, settings, req, res).then(
+      entered => {
+        if (entered) process.nextTick(next)
+      },
+      (thrown: unknown) => {
+        const error = asError(thrown)
+        if (error instanceof MemcachedStoreError && error.status === 503 && !res.headersSent) {
+          res.setHeader('Retry-After', Math.max(1, Math.ceil(settings.wait)))
+        }
+        process.nextTick(next, error)
+      },
+    )
+  }
+}
+
+/** False where nobody waits for the response any more. */
+async function enter(
+  context: Context,
+  settings: LockSettings,
+  req: SessionRequest,
+  res: ServerResponse,
+): Promise<boolean> {
+  const sid = req.sessionID
+  if (req.session === undefined || sid === undefined) {
+    // express-session is missing, or serves without sessions: `onUnavailable: 'anonymous'`.
+    throw new MemcachedStoreError(
+      'ERR_UNAVAILABLE',
+      'There is no session to lock: `req.session` is undefined',
+    )
+  }
+  const lease = await acquire(context, sid, settings)
+  if (res.closed || res.writableEnded) {
+    await release(context, sid, lease)
+    return false
+  }
+  releaseAfter(res, settings, lease, () => release(context, sid, lease))
+  req.exclusive = lease.signal
+  await refresh(context, req, sid)
+  return true
+}
+
+/**
+ * Frees the lock once the session has been saved: express-session saves in `res.end`, before the
+ * response ends. Where the client goes earlier, Node tells only that the response was closed; its
+ * handler may still be at work, and keeps the lock until it ends the response, or for one lease more.
+ */
+function releaseAfter(
+  res: ServerResponse,
+  { lease: seconds }: LockSettings,
+  lease: Lease,
+  free: () => Promise<void>,
+): void {
+  let freed: Promise<void> | undefined
+  const freeOnce = (): Promise<void> => {
+    freed ??= free()
+    return freed
+  }
+  res.once('finish', freeOnce)
+  res.once('close', () => {
+    if (res.writableEnded) {
+      void freeOnce()
+      return
+    }
+    const end = performance.now() + seconds * 1000
+    const timer = setInterval(() => {
+      const isLate = performance.now() >= end
+      if (!isLate && !res.writableEnded) return
+      clearInterval(timer)
+      void freeOnce().then(() => isLate && lease.lose())
+    }, LOOK_AGAIN).unref()
+  })
+}
+
+/** Makes `req.session` what is stored now, with what the request has changed in it so far. */
+async function refresh(context: Context, req: SessionRequest, sid: string): Promise<void> {
+  const session = req.session as Session
+  const isStored = revisionOf(session, context.keys.of(sid)) !== undefined
+  if (isStored) await saved(session)
+  const failure = await new Promise<unknown>(resolve => session.reload(resolve))
+  if (failure instanceof MemcachedStoreError) throw failure
+  if (failure === undefined || failure === null) {
+    // express-session compares with what it loaded first when it decides whether to save; after a save, with that.
+    await saved(req.session as Session)
+  } else if (isStored) {
+    // It says no more than "failed to load session". A handler must not go on for somebody who has logged out.
+    throw new MemcachedStoreError('ERR_CONFLICT', 'The session ended while its request waited for the lock')
+  }
+}
+
+function saved(session: Session): Promise<void> {
+  return new Promise((resolve, reject) => {
+    session.save((error: unknown) => (error == null ? resolve() : reject(error)))
+  })
+}

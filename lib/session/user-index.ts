@@ -1,0 +1,52 @@
+/** One session in a user's index. */
+export interface Entry {
+  readonly sid: string
+  /**
+   * When it was listed: milliseconds by the clock of the process that did, moved on where needed so
+   * that no two entries share it. Later entries have greater ones.
+   */
+  readonly at: number
+}
+
+/** Which sessions are a user's, as it is stored: an entry says that a session may be the user's, not that it lives. */
+export interface UserIndex {
+  /** Milliseconds until which memcached keeps it. */
+  readonly until: number
+  /** In the order in which they were listed. */
+  readonly entries: readonly Entry[]
+}
+
+export const EMPTY: UserIndex = { until: 0, entries: [] }
+
+/** The index with this session at its end, kept until then at least. */
+export function list(index: UserIndex, sid: string, until: number): UserIndex {
+  const entries = index.entries.filter(entry => entry.sid !== sid)
+  const at = Math.max(Date.now(), (index.entries.at(-1)?.at ?? 0) + 1)
+  return { until: Math.max(index.until, until), entries: [...entries, { sid, at }] }
+}
+
+export function isListed(index: UserIndex, sid: string): boolean {
+  return index.entries.some(entry => entry.sid === sid)
+}
+
+/** An id appears once, so an entry is `sid, at` and no more. */
+export function formatIndex({ until, entries }: UserIndex): string {
+  return JSON.stringify({ until, sessions: entries.map(({ sid, at }) => [sid, at]) })
+}
+
+/** What {@link formatIndex} made; empty where it is something else. */
+export function parseIndex(text: string): UserIndex {
+  try {
+    const { until, sessions } = JSON.parse(text) as { until: unknown; sessions: unknown }
+    if (typeof until !== 'number' || !Array.isArray(sessions)) return EMPTY
+    return { until, entries: sessions.flatMap(toEntry) }
+  } catch {
+    return EMPTY
+  }
+}
+
+function toEntry(value: unknown): Entry[] {
+  if (!Array.isArray(value)) return []
+  const [sid, at] = value as unknown[]
+  return typeof sid === 'string' && typeof at === 'number' ? [{ sid, at }] : []
+}
