@@ -23,11 +23,12 @@ describe.skipIf(!hasMemcached)('a brought memjs client', () => {
       proxy,
       operations,
       async [Symbol.asyncDispose]() {
-        operations[Symbol.dispose]()
-        await store.close()
-        client.close()
-        await proxy[Symbol.asyncDispose]()
-        await memcached.kill()
+        await operations[Symbol.asyncDispose]().finally(async () => {
+          await store.close()
+          client.close()
+          await proxy[Symbol.asyncDispose]()
+          await memcached.kill()
+        })
       },
     }
   }

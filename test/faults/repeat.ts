@@ -13,10 +13,16 @@ const times = Number(values.repeat)
 if (!Number.isInteger(times) || times < 1)
   throw new TypeError(`Expected --repeat to be a count, got ${values.repeat}`)
 
+// The tests wait more than they compute.
+const vitest = [
+  'vitest',
+  'run',
+  '--maxWorkers=3',
+  ...(positionals.length > 0 ? positionals : ['test/faults/']),
+]
 for (let run = 1; run <= times; run++) {
   console.log(`Run ${run} of ${times}`)
-  const files = positionals.length > 0 ? positionals : ['test/faults/']
-  const { status } = spawnSync('npx', ['vitest', 'run', ...files], { stdio: 'inherit' })
+  const { status } = spawnSync('npx', vitest, { stdio: 'inherit' })
   if (status !== 0) {
     console.error(`Failed in run ${run} of ${times}`)
     process.exit(status ?? 1)

@@ -20,8 +20,7 @@ export function withStore(servers: string | string[], options: MemcachedStoreOpt
     store,
     operations,
     async [Symbol.asyncDispose]() {
-      operations[Symbol.dispose]()
-      await store.close()
+      await operations[Symbol.asyncDispose]().finally(() => store.close())
     },
   }
 }
@@ -54,8 +53,11 @@ export class Lab implements Watched {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#watched[Symbol.asyncDispose]()
-    await this.proxy[Symbol.asyncDispose]()
-    await this.memcached.kill()
+    try {
+      await this.#watched[Symbol.asyncDispose]()
+    } finally {
+      await this.proxy[Symbol.asyncDispose]()
+      await this.memcached.kill()
+    }
   }
 }

@@ -29,14 +29,15 @@ export function ownSession(sid: string, more: Record<string, unknown> = {}): Ses
 
 /**
  * Runs operations of a store, by turns with a callback and for a promise, and watches how they settle.
- * {@link settled} is the verdict.
+ * {@link settled} is the verdict; whether one settles once more is seen at the end.
  */
-export class Operations implements Disposable {
+export class Operations implements AsyncDisposable {
   readonly #store: MemcachedStore
   readonly #timeout: number
   readonly #stalls: Stalls = new Stalls()
-  #running: Outcome[] = []
-  #started = 0
+  /** All of them, and where those begin that {@link settled} has not looked at. */
+  readonly #all: Outcome[] = []
+  #seen = 0
 
   /** @param timeout - the store's. */
   constructor(store: MemcachedStore, timeout: number) {
@@ -97,20 +98,16 @@ export class Operations implements Disposable {
   }
 
   /**
-   * Waits for all operations so far, and for their deadlines, and demands: each settled exactly once,
-   * within the deadline and 100 ms, beside what the machine held up the event loop; errors are the
-   * store's, of these codes, and name no session; values are the session's own.
+   * Waits for all operations since the last call, and demands: each settled, within the deadline and
+   * 100 ms, beside what the machine held up the event loop; errors are the store's, of these codes,
+   * and name no session; values are the session's own.
    */
   async settled(...codes: string[]): Promise<Outcome[]> {
-    const outcomes = this.#running
-    this.#running = []
+    const outcomes = this.#all.slice(this.#seen)
+    this.#seen = this.#all.length
     const allowed = codes.length > 0 ? codes : ['ERR_UNAVAILABLE', 'ERR_TIMEOUT']
     await until(() => outcomes.every(({ calls }) => calls > 0) || null).catch(() => {})
     expect(outcomes.filter(({ calls }) => calls === 0).map(describe), 'never settled').toEqual([])
-    // Whoever settles an operation again does so by its deadline at the latest.
-    const last = Math.max(...outcomes.map(({ started }) => started))
-    await sleep(Math.max(0, last + this.#timeout + GRACE - performance.now()))
-    expect(outcomes.filter(({ calls }) => calls !== 1).map(describe), 'settled twice').toEqual([])
     const late = outcomes.filter(
       one => one.ended - one.started > this.#timeout + GRACE + this.#stalls.within(one),
     )
@@ -131,15 +128,15 @@ export class Operations implements Disposable {
 
   /** Runs the operations and gives how many of them have not settled by the next turn of the event loop. */
   async waiting(start: () => unknown): Promise<number> {
-    const before = this.#running.length
+    const before = this.#all.length
     start()
     await nextTurn()
-    return this.#running.slice(before).filter(({ calls }) => calls === 0).length
+    return this.#all.slice(before).filter(({ calls }) => calls === 0).length
   }
 
   /** Waits until the store serves again, and then demands that it serves everything. */
   async recovered(limit = 10_000): Promise<void> {
-    const probe = `recovery-${this.#started}`
+    const probe = `recovery-${this.#all.length}`
     const serves = async (): Promise<boolean> => {
       const { error } = await this.set(probe)
       return error === null
@@ -151,8 +148,12 @@ export class Operations implements Disposable {
     await this.settled('ERR_UNAVAILABLE', 'ERR_TIMEOUT', 'ERR_PROTOCOL')
   }
 
-  [Symbol.dispose](): void {
+  /** Demands that none settled twice. Whoever does it, does so by the last deadline. */
+  async [Symbol.asyncDispose](): Promise<void> {
     this.#stalls[Symbol.dispose]()
+    const last = this.#all.reduce((latest, { started }) => Math.max(latest, started), 0)
+    await sleep(Math.max(0, last + this.#timeout + GRACE - performance.now()))
+    expect(this.#all.filter(({ calls }) => calls > 1).map(describe), 'settled twice').toEqual([])
   }
 
   #mixed(turn: number, sid: string): Promise<Outcome> {
@@ -180,8 +181,8 @@ export class Operations implements Disposable {
       error: null,
       value: undefined,
     }
-    this.#running.push(outcome)
-    const withCallback = this.#started++ % 2 === 0
+    this.#all.push(outcome)
+    const withCallback = this.#all.length % 2 === 0
     return new Promise((resolve, reject) => {
       const settle: Callback = (error, value) => {
         outcome.calls++
