@@ -1,5 +1,6 @@
 // npm run bench            all of it, into RESULTS.md and charts/
 // npm run bench -- NAME    one of it, to the terminal (with --save: its part of RESULTS.md too)
+// npm run soak             the one that is not part of it: --minutes N, --seed N
 
 import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
@@ -10,11 +11,14 @@ import { parseArgs } from 'node:util'
 /**
  * @typedef {object} Context
  * @property {import('./lib/servers.js').Servers} servers
+ * @property {number} minutes of the soak
+ * @property {number} seed of the soak
  *
  * @typedef {object} Section what a benchmark found
  * @property {string} title
  * @property {string[]} blocks paragraphs and tables, in Markdown
  * @property {Record<string, string>} charts SVG by name
+ * @property {boolean} [failed] when something was found that must not be
  */
 
 const NAMES = ['wire', 'operations', 'http', 'overlap', 'growth', 'faults']
@@ -23,12 +27,16 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const RESULTS = `${HERE}RESULTS.md`
 
 const { values, positionals } = parseArgs({
-  options: { save: { type: 'boolean', default: false } },
+  options: {
+    save: { type: 'boolean', default: false },
+    minutes: { type: 'string', default: '20' },
+    seed: { type: 'string', default: `${Date.now() % 1_000_000}` },
+  },
   allowPositionals: true,
 })
-const unknown = positionals.find(name => !NAMES.includes(name))
+const unknown = positionals.find(name => name !== 'soak' && !NAMES.includes(name))
 if (unknown !== undefined) {
-  console.error(`No benchmark is called ${unknown}; there are ${NAMES.join(', ')}.`)
+  console.error(`No benchmark is called ${unknown}; there are ${NAMES.join(', ')} and soak.`)
   process.exit(1)
 }
 const names = positionals.length > 0 ? positionals : NAMES
@@ -40,6 +48,7 @@ npm(['exec', '--', 'tsdown', '--out-dir', 'bench/dist', '--no-dts', '--log-level
 
 const { startServers, stopServers, describe } = await import('./lib/servers.js')
 const { servers, missing } = await startServers()
+const context = { servers, minutes: Number(values.minutes), seed: Number(values.seed) }
 try {
   if (missing.length > 0)
     console.log(`Not on this machine, so their rows are left out: ${missing.join(', ')}.\n`)
@@ -47,8 +56,9 @@ try {
   const sections = []
   for (const name of names) {
     const began = Date.now()
-    const section = await (await import(`./${name}.js`)).run({ servers })
+    const section = await (await import(`./${name}.js`)).run(context)
     sections.push(section)
+    if (section.failed) process.exitCode = 1
     console.log(
       `## ${section.title}\n\n${section.blocks.join('\n\n')}\n\n(${name}: ${Math.round((Date.now() - began) / 1000)} s)\n`,
     )
