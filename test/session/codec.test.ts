@@ -205,6 +205,13 @@ describe('isUnmodified', () => {
     ['the path', text(cookie), text({ ...cookie, path: '/a' })],
     ['a path with a brace', text({ ...cookie, path: '/}a' }), text({ ...cookie, path: '/}b' })],
     ['data before the cookie', '{"a":1,"cookie":{"path":"/"}}', '{"a":2,"cookie":{"path":"/"}}'],
+    [
+      'expires inside the cookie’s object',
+      '{"cookie":{"a":{"expires":"x"}}}',
+      '{"cookie":{"a":{"expires":"y"}}}',
+    ],
+    ['a key like expires', text({ '"expires': 'x' }), text({ '"expires': 'y' })],
+    ['a key like originalMaxAge', text({ '"originalMaxAge': 1 }), text({ '"originalMaxAge': 2 })],
     ['the order of keys', '{"cookie":{},"a":1,"b":2}', '{"cookie":{},"b":2,"a":1}'],
     ['the whole', text(cookie), '{"cookie":{'],
     ['another serializer', 'a:1', 'a:2'],
