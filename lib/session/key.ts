@@ -26,7 +26,9 @@ export class Keys {
     this.#longestId = LONGEST_KEY - prefix.length
   }
 
+  /** @throws TypeError - for an id that is no string. */
   of(sid: string): string {
+    if (typeof sid !== 'string') throw new TypeError(`Expected \`sid\` to be a string, got (${typeof sid})`)
     if (sid.length <= this.#longestId && PLAIN.test(sid) && !MARKS.includes(sid[0] as string))
       return this.prefix + sid
     return this.#marked(HASHED, sid)
