@@ -83,7 +83,6 @@ async function watch(name, strike, heal) {
   const server = await Server.start(kind)
   // What peers print of a fault is not of interest here.
   const app = await Child.start(name, 'app.js', [name, `${server.port}`], {
-    env: { ...process.env, NODE_ENV: 'production' },
     stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
   })
   try {

@@ -37,7 +37,7 @@ const NAMES = [
 
 /** @param {import('./run.js').Context} context @returns {Promise<import('./run.js').Section>} */
 export async function run({ servers }) {
-  const apps = await start('app.js', NAMES, servers, { env: { ...process.env, NODE_ENV: 'production' } })
+  const apps = await start('app.js', NAMES, servers)
   const load = await Child.start('load', 'load.js')
   try {
     const cookies = new Map()

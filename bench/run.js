@@ -40,6 +40,8 @@ if (unknown !== undefined) {
   process.exit(1)
 }
 const names = positionals.length > 0 ? positionals : NAMES
+/** How busy the machine was with other things. */
+const load = loadavg()[0].toFixed(2)
 const save = positionals.length === 0 || values.save
 
 if (!existsSync(`${HERE}node_modules`)) npm(['ci', '--no-audit', '--no-fund'], HERE)
@@ -70,20 +72,17 @@ try {
 
 /** @param {string[]} args @param {string} cwd */
 function npm(args, cwd) {
-  const { status } = spawnSync('npm', args, { cwd, stdio: ['ignore', 'ignore', 'inherit'] })
-  if (status !== 0) throw new Error(`npm ${args.join(' ')} failed in ${cwd}`)
+  const { status, stdout, stderr } = spawnSync('npm', args, { cwd, encoding: 'utf8' })
+  if (status !== 0) throw new Error(`npm ${args.join(' ')} failed in ${cwd}:\n${stdout}${stderr}`)
 }
 
 /** What was measured, and on what. */
 function machine() {
   const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: ROOT, encoding: 'utf8' }).trim()
   const model = cpus()[0]?.model ?? 'unknown processor'
-  const load = loadavg()
-    .map(value => value.toFixed(2))
-    .join(' ')
   return `${new Date().toISOString().slice(0, 10)}, commit ${commit}: ${cpus().length} cores (${model}), \
 ${Math.round(totalmem() / 2 ** 30)} GiB, Linux, Node ${process.version}, ${describe(servers)}. \
-${missing.length > 0 ? `Not there: ${missing.join(', ')}. ` : ''}Load average at the end: ${load}.`
+${missing.length > 0 ? `Not there: ${missing.join(', ')}. ` : ''}Load average before: ${load}.`
 }
 
 /** Writes the sections; those that were not measured now stay as they were. @param {Section[]} sections @param {string} machine */

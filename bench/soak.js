@@ -103,12 +103,12 @@ function report({ counts, violations }, { heap, struck }, handles) {
   const span = settled.length < 2 ? 0 : settled[settled.length - 1].at - settled[0].at
   const flat = Math.abs(slope * span) < FLAT
   const rows = [
-    ['operations', count(counts.operations)],
-    ['writes acknowledged', count(counts.acknowledged)],
-    ['of these lost with a killed server', count(counts.lost)],
-    ['values confirmed by reads', count(counts.confirmed)],
-    ['logouts', count(counts.logouts)],
-    ['operations refused in a fault', count(counts.refused)],
+    ['operations', number(counts.operations)],
+    ['writes acknowledged', number(counts.acknowledged)],
+    ['of these lost with a killed server', number(counts.lost)],
+    ['values confirmed by reads', number(counts.confirmed)],
+    ['logouts', number(counts.logouts)],
+    ['operations refused in a fault', number(counts.refused)],
     ['longest operation, ms', number(counts.longest)],
     [
       'faults',
@@ -121,14 +121,12 @@ function report({ counts, violations }, { heap, struck }, handles) {
     ['handles left', handles.length === 0 ? 'none' : handles.join(', ')],
     [
       'violations',
-      violations.count === 0 ? 'none' : `${count(violations.count)}: ${violations.first.join('; ')} …`,
+      violations.count === 0 ? 'none' : `${number(violations.count)}: ${violations.first.join('; ')} …`,
     ],
   ]
   const failed = violations.count > 0 || handles.length > 0 || !flat
   return { title, blocks: [table(['', ''], rows)], charts: {}, failed }
 }
-
-const count = (/** @type {number} */ value) => value.toLocaleString('en-US')
 
 /** Bytes per minute. @param {{ at: number, bytes: number }[]} points */
 function leastSquares(points) {

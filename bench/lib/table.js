@@ -15,10 +15,10 @@ export function table(head, rows) {
   return [line(head), rule, ...rows.map(line)].join('\n')
 }
 
-/** Three significant digits, thousands with a comma. @param {number} value @returns {string} */
+/** Whole numbers as they are, others with three digits that count; thousands with a comma. @param {number} value @returns {string} */
 export function number(value) {
   if (!Number.isFinite(value)) return '–'
-  if (Math.abs(value) >= 100) return Math.round(value).toLocaleString('en-US')
+  if (Number.isInteger(value) || Math.abs(value) >= 100) return Math.round(value).toLocaleString('en-US')
   return value.toFixed(Math.abs(value) >= 10 ? 1 : 2)
 }
 
