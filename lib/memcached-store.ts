@@ -1,16 +1,20 @@
 import { type Session, type SessionData, Store } from 'express-session'
 import { Cluster } from './cluster/cluster.ts'
-import { asError } from './errors.ts'
+import { asError, MemcachedStoreError } from './errors.ts'
 import { type ExclusiveMiddleware, exclusive } from './exclusive.ts'
 import { createNodes } from './memcached/nodes.ts'
+import { clear } from './operations/clear.ts'
 import type { Context, Done, StoreEvents } from './operations/context.ts'
+import { createCounts } from './operations/counts.ts'
 import { destroy } from './operations/destroy.ts'
 import { Lanes } from './operations/lanes.ts'
+import { everyId, everySession, type ListedSession } from './operations/list.ts'
 import { type Lock, type LockOptions, withLock } from './operations/lock.ts'
 import { read } from './operations/read.ts'
 import { readMany } from './operations/read-many.ts'
 import { Recent } from './operations/recent.ts'
 import { save } from './operations/save.ts'
+import { type StoreStats, stats } from './operations/stats.ts'
 import { touch } from './operations/touch.ts'
 import { Turns } from './operations/turns.ts'
 import { type Change, update } from './operations/update.ts'
@@ -23,6 +27,9 @@ import { passRevision } from './session/revision.ts'
 
 /** What a method calls when it is given a callback instead of returning a promise. */
 export type Callback<T = void> = (error?: Error | null, value?: T) => void
+
+/** A session with its id, as `all()` gives it. */
+export type IdentifiedSession = SessionData & { id: string }
 
 /** Sessions whose last touch, or last look at their user's index, is remembered. */
 const MOST_REMEMBERED = 10_000
@@ -63,6 +70,7 @@ export class MemcachedStore extends Store {
       indexChanges: new Map(),
       reviews: new Set(),
       turns: new Turns(),
+      counts: createCounts(),
       emit,
     }
   }
@@ -71,7 +79,7 @@ export class MemcachedStore extends Store {
   override get(sid: string): Promise<SessionData | null>
   override get(sid: string, callback: Callback<SessionData | null>): void
   override get(sid: string, callback?: Callback<SessionData | null>): Promise<SessionData | null> | void {
-    return settle(callback, done => read(this.#context, sid, done))
+    return this.#settle(callback, done => read(this.#context, sid, done))
   }
 
   /** Many sessions in one go: a map of those that were found. */
@@ -81,7 +89,7 @@ export class MemcachedStore extends Store {
     sids: Iterable<string>,
     callback?: Callback<Map<string, SessionData>>,
   ): Promise<Map<string, SessionData>> | void {
-    return settle(callback, done => readMany(this.#context, sids, done))
+    return this.#settle(callback, done => readMany(this.#context, sids, done))
   }
 
   /**
@@ -91,21 +99,21 @@ export class MemcachedStore extends Store {
   override set(sid: string, session: SessionData): Promise<void>
   override set(sid: string, session: SessionData, callback: Callback): void
   override set(sid: string, session: SessionData, callback?: Callback): Promise<void> | void {
-    return settle(callback, done => save(this.#context, sid, session, done))
+    return this.#settle(callback, done => save(this.#context, sid, session, done))
   }
 
   /** Keeps a session alive without storing its data. */
   override touch(sid: string, session: SessionData): Promise<void>
   override touch(sid: string, session: SessionData, callback: Callback): void
   override touch(sid: string, session: SessionData, callback?: Callback): Promise<void> | void {
-    return settle(callback, done => touch(this.#context, sid, session, done))
+    return this.#settle(callback, done => touch(this.#context, sid, session, done))
   }
 
   /** Destroys a session, for requests too that loaded it before and save it later. */
   override destroy(sid: string): Promise<void>
   override destroy(sid: string, callback: Callback): void
   override destroy(sid: string, callback?: Callback): Promise<void> | void {
-    return settle(callback, done => destroy(this.#context, sid, done))
+    return this.#settle(callback, done => destroy(this.#context, sid, done))
   }
 
   /**
@@ -120,7 +128,7 @@ export class MemcachedStore extends Store {
     change: Change,
     callback?: Callback<SessionData | null>,
   ): Promise<SessionData | null> | void {
-    return settle(callback, done => follow(update(this.#context, sid, change), done))
+    return this.#settle(callback, done => follow(update(this.#context, sid, change), done))
   }
 
   /**
@@ -133,7 +141,7 @@ export class MemcachedStore extends Store {
   sessionsOf(user: string): Promise<UserSession[]>
   sessionsOf(user: string, callback: Callback<UserSession[]>): void
   sessionsOf(user: string, callback?: Callback<UserSession[]>): Promise<UserSession[]> | void {
-    return settle(callback, done => follow(sessionsOf(this.#context, user), done))
+    return this.#settle(callback, done => follow(sessionsOf(this.#context, user), done))
   }
 
   /**
@@ -152,7 +160,62 @@ export class MemcachedStore extends Store {
     callback?: Callback,
   ): Promise<void> | void {
     if (typeof options === 'function') return this.destroyAllOf(user, undefined, options)
-    return settle(callback, done => follow(destroyAllOf(this.#context, user, options), done))
+    return this.#settle(callback, done => follow(destroyAllOf(this.#context, user, options), done))
+  }
+
+  /**
+   * All living sessions of this prefix, on all servers, in no order. Memory stays the same however many
+   * there are and however slowly they are taken; `break` ends it at once. A session that lives from
+   * beginning to end is given exactly once. They can be saved like those of {@link get}.
+   *
+   * @throws MemcachedStoreError - `ERR_NOT_SUPPORTED` where a server lists no keys (`-X`, SASL, most
+   *   managed services) and with a `client` of your own; any failure of a server, rather than a part.
+   */
+  sessions(): AsyncGenerator<ListedSession, void, undefined> {
+    return everySession(this.#context)
+  }
+
+  /** All of {@link sessions} in an array, each with its `id`. */
+  override all(): Promise<IdentifiedSession[]>
+  override all(callback: Callback<IdentifiedSession[]>): void
+  override all(callback?: Callback<IdentifiedSession[]>): Promise<IdentifiedSession[]> | void {
+    return this.#settle(callback, done => follow(toArray(this.sessions()), done))
+  }
+
+  /** The ids of all living sessions; reads hardly any values. Fails as {@link sessions} does. */
+  ids(): Promise<string[]>
+  ids(callback: Callback<string[]>): void
+  ids(callback?: Callback<string[]>): Promise<string[]> | void {
+    const ids: string[] = []
+    const listed = (): Promise<string[]> => everyId(this.#context, sid => ids.push(sid)).then(() => ids)
+    return this.#settle(callback, done => follow(listed(), done))
+  }
+
+  /** How many sessions are alive; reads hardly any values. Fails as {@link sessions} does. */
+  override length(): Promise<number>
+  override length(callback: Callback<number>): void
+  override length(callback?: Callback<number>): Promise<number> | void {
+    let count = 0
+    const counted = (): Promise<number> => everyId(this.#context, () => count++).then(() => count)
+    return this.#settle(callback, done => follow(counted(), done))
+  }
+
+  /**
+   * Deletes everything under this prefix, on all servers: every session, and what is kept beside them.
+   * No other key is touched. A request that loaded its session before may write it again at its end.
+   * Fails as {@link sessions} does.
+   */
+  override clear(): Promise<void>
+  override clear(callback: Callback | undefined): void
+  override clear(callback?: Callback): Promise<void> | void {
+    return this.#settle(callback, done => follow(clear(this.#context), done))
+  }
+
+  /** What each server tells of itself, and what this process has done. A server that is down fails nothing. */
+  stats(): Promise<StoreStats>
+  stats(callback: Callback<StoreStats>): void
+  stats(callback?: Callback<StoreStats>): Promise<StoreStats> | void {
+    return this.#settle(callback, done => follow(stats(this.#context), done))
   }
 
   /**
@@ -201,7 +264,7 @@ export class MemcachedStore extends Store {
   close(): Promise<void>
   close(callback: Callback): void
   close(callback?: Callback): Promise<void> | void {
-    return settle(callback, done => {
+    return this.#settle(callback, done => {
       this.#context.cluster.close().then(
         () => done(null),
         (error: Error) => done(error),
@@ -218,6 +281,40 @@ export class MemcachedStore extends Store {
   override on(event: string | symbol, listener: (...args: never[]) => void): this {
     return super.on(event, listener as (...args: unknown[]) => void)
   }
+
+  /**
+   * The one boundary to callers: a callback on a fresh tick, outside any `try` and any parser of ours,
+   * or a promise.
+   */
+  #settle<T>(callback: Callback<T> | undefined, start: (done: Done<T>) => void): Promise<T> | void {
+    if (callback !== undefined) {
+      start((error, value) => {
+        if (error !== null) this.#note(error)
+        process.nextTick(callback, error, value)
+      })
+      return
+    }
+    return new Promise<T>((resolve, reject) => {
+      start((error, value) => {
+        if (error === null) {
+          resolve(value as T)
+        } else {
+          this.#note(error)
+          reject(error)
+        }
+      })
+    })
+  }
+
+  #note(error: Error): void {
+    if (error instanceof MemcachedStoreError && error.code === 'ERR_TIMEOUT') this.#context.counts.timeouts++
+  }
+}
+
+async function toArray(listed: AsyncIterable<ListedSession>): Promise<IdentifiedSession[]> {
+  const found: IdentifiedSession[] = []
+  for await (const { sid, session } of listed) found.push(Object.assign(session, { id: sid }))
+  return found
 }
 
 /** Tells of a promise's end. */
@@ -226,21 +323,4 @@ function follow<T>(promise: Promise<T>, done: Done<T>): void {
     value => done(null, value),
     (thrown: unknown) => done(asError(thrown)),
   )
-}
-
-/**
- * The one boundary to callers: a callback on a fresh tick, outside any `try` and any parser of ours,
- * or a promise.
- */
-function settle<T>(callback: Callback<T> | undefined, start: (done: Done<T>) => void): Promise<T> | void {
-  if (callback !== undefined) {
-    start((error, value) => process.nextTick(callback, error, value))
-    return
-  }
-  return new Promise<T>((resolve, reject) => {
-    start((error, value) => {
-      if (error === null) resolve(value as T)
-      else reject(error)
-    })
-  })
 }

@@ -4,6 +4,7 @@ import type { Settings } from '../options.ts'
 import type { Codec } from '../session/codec.ts'
 import type { Expiry } from '../session/expiry.ts'
 import type { Keys } from '../session/key.ts'
+import type { Counts } from './counts.ts'
 import type { Lanes } from './lanes.ts'
 import type { Recent } from './recent.ts'
 import type { Turns } from './turns.ts'
@@ -27,6 +28,7 @@ export interface Context {
   readonly reviews: Set<string>
   /** Those of this process that want the lock of a session. */
   readonly turns: Turns
+  readonly counts: Counts
   /** Tells the store's listeners, on a fresh tick: a throw of theirs must not meet our code. */
   emit<E extends keyof StoreEvents>(event: E, ...args: StoreEvents[E]): void
 }

@@ -41,6 +41,7 @@ export function isRevoked(reply: Reply, at: number): boolean {
 export function bury(context: Context, key: string, done: Done<void>, epitaph = ''): void {
   const finish = (error: Error | null): void => {
     context.touched.forget(key)
+    if (error === null) context.counts.writes++
     done(error)
   }
   entomb(context, key, epitaph, error => {

@@ -8,6 +8,7 @@ import { knownUser } from './user-of.ts'
 
 /** Reads a session: one round trip. Null where there is none, it is over, or it was logged out. */
 export function read(context: Context, sid: string, done: Done<SessionData | null>): void {
+  context.counts.reads++
   const key = context.keys.of(sid)
   context.lanes.read(sid, done, answer => {
     context.cluster.home(key).get(key, (error, reply) => {
@@ -23,6 +24,7 @@ export function sessionIn(context: Context, sid: string, key: string, reply: Rep
   const text = textIn(reply)
   const session = text === null ? null : context.codec.decode(text)
   if (text === null || session === null) {
+    context.counts.corrupt++
     context.emit('corrupt', sid)
     return null
   }

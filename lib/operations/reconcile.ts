@@ -63,7 +63,10 @@ async function pursue(
   let decision: Decision = { text: save.text }
   for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
     if (lost !== null && !(lost instanceof ConnectionLostError)) throw lost
-    if (attempt > 0) await pause(Math.random() * Math.min(2 ** attempt, LONGEST_PAUSE))
+    if (attempt > 0) {
+      context.counts.retries++
+      await pause(Math.random() * Math.min(2 ** attempt, LONGEST_PAUSE))
+    }
 
     const current = missing ? null : await currentItem(context, save)
     // The write whose reply was lost may have been carried out.
@@ -164,5 +167,8 @@ function isSameButCookie(a: SessionData, b: SessionData): boolean {
 }
 
 function tell(context: Context, save: Save, { outcome }: Pick<Decision, 'outcome'>): void {
-  if (outcome !== undefined) context.emit('conflict', save.sid, { outcome })
+  if (outcome === undefined) return
+  context.counts.conflicts++
+  if (outcome === 'merged') context.counts.merges++
+  context.emit('conflict', save.sid, { outcome })
 }

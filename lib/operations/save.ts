@@ -142,6 +142,7 @@ function put(context: Context, save: Save, done: Done<void>): void {
 
 /** Remembers what is stored now, so that the next save of this request is conditional on it. */
 export function settle(context: Context, save: Save, reply: Reply, storedText: string = save.text): void {
+  context.counts.writes++
   if (save.lifetime.expires === undefined) context.touched.note(save.item.key)
   let { revision } = save
   if (revision === undefined) {

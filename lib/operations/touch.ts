@@ -135,6 +135,7 @@ function rewrite(
     .home(key)
     .write('replace', key, value, flags, expiration, casHigh, casLow, (error, reply) => {
       if (reply?.status === OK) {
+        context.counts.writes++
         revision.text = text
         revision.casHigh = reply.casHigh
         revision.casLow = reply.casLow

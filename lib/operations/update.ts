@@ -28,7 +28,10 @@ export async function update(context: Context, sid: string, change: Change): Pro
   await context.lanes.enter(sid)
   try {
     for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
-      if (attempt > 0) await pause(Math.random() * Math.min(2 ** attempt, LONGEST_PAUSE))
+      if (attempt > 0) {
+        context.counts.retries++
+        await pause(Math.random() * Math.min(2 ** attempt, LONGEST_PAUSE))
+      }
       const current = await replied(done => context.cluster.home(key).get(key, done))
       const session = sessionIn(context, sid, key, current)
       if (session === null) return null
@@ -47,6 +50,7 @@ export async function update(context: Context, sid: string, change: Change): Pro
       if (user !== undefined && user !== before) await enlist(context, user, sid, lifetime)
       const reply = await put(context, sid, key, changed, lifetime, current)
       if (reply.status === OK) {
+        context.counts.writes++
         keepListed(context, user, sid, lifetime)
         return changed
       }

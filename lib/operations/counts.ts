@@ -1,0 +1,21 @@
+/** What this process has done since the store was made. */
+export interface Counts {
+  /** Sessions asked for, by `get` and `getMany`. */
+  reads: number
+  /** Sessions stored, refreshed or destroyed. */
+  writes: number
+  /** Saves that met another one of the same session, or its logout; those of the event `conflict`. */
+  conflicts: number
+  /** Conflicts that were merged. */
+  merges: number
+  /** Further attempts at a write, after a conflict or a lost reply. */
+  retries: number
+  /** Operations that failed with `ERR_TIMEOUT`. */
+  timeouts: number
+  /** Items that were no session; those of the event `corrupt`. */
+  corrupt: number
+}
+
+export function createCounts(): Counts {
+  return { reads: 0, writes: 0, conflicts: 0, merges: 0, retries: 0, timeouts: 0, corrupt: 0 }
+}

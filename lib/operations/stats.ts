@@ -1,0 +1,77 @@
+import type { MemcachedNode } from '../memcached/node.ts'
+import type { Statistics } from '../memcached/statistics.ts'
+import type { Context } from './context.ts'
+import type { Counts } from './counts.ts'
+
+/** What `stats()` gives. */
+export interface StoreStats {
+  /** One entry per server, in the order of the option. */
+  readonly servers: readonly (ServerStats | UnreachableServer)[]
+  /** What this process has done since the store was made. */
+  readonly counts: Counts
+}
+
+/** A server that answered, with what it tells of itself: numbers of all its clients. */
+export interface ServerStats {
+  readonly address: string
+  readonly reachable: true
+  readonly version: string
+  /** Seconds. */
+  readonly uptime: number
+  readonly items: number
+  /** Bytes of all items. */
+  readonly bytes: number
+  /** Bytes that items may take: `-m`. */
+  readonly limit: number
+  /** Living items that were dropped for lack of memory. */
+  readonly evictions: number
+  readonly connections: number
+  /** `-c` */
+  readonly connectionLimit: number
+  /** Reads that found something. */
+  readonly hits: number
+  readonly misses: number
+  /** Milliseconds. */
+  readonly roundTrip: number
+}
+
+export interface UnreachableServer {
+  readonly address: string
+  readonly reachable: false
+  /** Why it did not answer. */
+  readonly error: Error
+}
+
+/** Asks every server at once, over a new connection. A server that does not answer fails nothing. */
+export async function stats(context: Context): Promise<StoreStats> {
+  const servers = await Promise.all(context.cluster.nodes.map(ask))
+  return { servers, counts: { ...context.counts } }
+}
+
+async function ask(node: MemcachedNode): Promise<ServerStats | UnreachableServer> {
+  const { address } = node
+  try {
+    return summary(address, await node.statistics())
+  } catch (error) {
+    return { address, reachable: false, error: error as Error }
+  }
+}
+
+export function summary(address: string, { general, settings, roundTrip }: Statistics): ServerStats {
+  const number = (name: string): number => Number(general.get(name) ?? 0)
+  return {
+    address,
+    reachable: true,
+    version: general.get('version') ?? '',
+    uptime: number('uptime'),
+    items: number('curr_items'),
+    bytes: number('bytes'),
+    limit: number('limit_maxbytes'),
+    evictions: number('evictions'),
+    connections: number('curr_connections'),
+    connectionLimit: Number(settings.get('maxconns') ?? general.get('max_connections') ?? 0),
+    hits: number('get_hits'),
+    misses: number('get_misses'),
+    roundTrip,
+  }
+}
