@@ -18,13 +18,12 @@ export function present(names, servers) {
 /**
  * Starts each in a process of its own.
  * @param {string} file in this folder @param {string[]} names @param {Servers} servers
- * @param {import('node:child_process').ForkOptions} [options]
  */
-export function start(file, names, servers, options) {
+export function start(file, names, servers) {
   return Promise.all(
     present(names, servers).map(name => {
       const server = contenders[name]?.server ?? null
-      return Child.start(name, file, [name, `${server === null ? 0 : servers[server]?.port}`], options)
+      return Child.start(name, file, [name, `${server === null ? 0 : servers[server]?.port}`])
     }),
   )
 }
