@@ -1,8 +1,11 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { parse } from '../support/frames.ts'
+import { OPCODE, parse } from '../support/frames.ts'
 import { hasMemcached, Memcached } from '../support/memcached.ts'
 import { TcpProxy } from '../support/proxy.ts'
+import { until } from '../support/until.ts'
 import { type AnySession, TwoStores } from './two-stores.ts'
+
+const WRITES: number[] = [OPCODE.set, OPCODE.add, OPCODE.replace]
 
 describe.skipIf(!hasMemcached)('a save', () => {
   let memcached: Memcached
@@ -71,6 +74,25 @@ describe.skipIf(!hasMemcached)('a save', () => {
       expect(await stores.stored(sid)).toBeNull()
     })
 
+    test('is given up where a logout comes after it found nothing to replace', async () => {
+      const { sid, mine } = await begin()
+      await stores.evict(sid)
+      mine.a = 2
+      let isRefused = false
+      proxy.hold()
+      proxy.tamper(reply => {
+        isRefused = true
+        return reply
+      })
+      const saved = stores.here.set(sid, mine)
+      await until(() => isRefused)
+      await stores.elsewhere.destroy(sid)
+      await proxy.pass()
+      await saved
+      expect(await stores.stored(sid)).toBeNull()
+      expect(stores.conflicts).toEqual([[sid, 'destroyed']])
+    })
+
     test('a touch does not create it', async () => {
       const { sid, mine } = await begin()
       await stores.evict(sid)
@@ -91,8 +113,8 @@ describe.skipIf(!hasMemcached)('a save', () => {
 
   describe.each(['fin', 'reset'] as const)('whose reply was lost with %s', how => {
     /** Requests of `here` so far, by what they are. */
-    const reads = (): number => proxy.count(0x00)
-    const writes = (): number => proxy.count(0x01, 0x02, 0x03)
+    const reads = (): number => proxy.count(OPCODE.get)
+    const writes = (): number => proxy.count(...WRITES)
 
     test('and that had been applied has one effect, and is no conflict', async () => {
       const { sid, mine } = await begin()
@@ -230,5 +252,5 @@ describe.skipIf(!hasMemcached)('a save', () => {
 })
 
 function isWrite(reply: Buffer): boolean {
-  return [0x01, 0x02, 0x03].includes(parse(reply).opcode)
+  return WRITES.includes(parse(reply).opcode)
 }
