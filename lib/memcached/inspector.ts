@@ -1,6 +1,6 @@
 import { MemcachedStoreError } from '../errors.ts'
 import type { Target } from './exchange.ts'
-import { readStatistics, type Statistics } from './statistics.ts'
+import { ping, readStatistics, type Statistics } from './statistics.ts'
 import { type WalkOptions, walk } from './walk.ts'
 
 /** Looks at a server as a whole, on connections beside the one that serves visitors. */
@@ -41,15 +41,12 @@ export class Inspector {
     } catch (error) {
       options.signal.throwIfAborted()
       if (heard) throw error
-      // Silent or closed without a word: does it answer the binary protocol, and only that?
-      const { settings } = await readStatistics(this.#target, options.signal)
-      const reason =
-        settings.get('auth_enabled_sasl') === 'yes'
-          ? 'it asks for a password (-S), and then speaks only the binary protocol, which cannot list keys'
-          : 'it does not answer the text protocol, which alone lists keys'
+      // Silent, or closed without a word: perhaps it only does not understand the text protocol.
+      await ping(this.#target, options.signal)
       throw new MemcachedStoreError(
         'ERR_NOT_SUPPORTED',
-        `memcached on ${this.#target.address.name} lists no keys, and so no sessions: ${reason}`,
+        `memcached on ${this.#target.address.name} lists no keys, and so no sessions: it speaks only the ` +
+          'binary protocol, as it does with passwords (-S), and that has no command for it',
         { cause: error },
       )
     }

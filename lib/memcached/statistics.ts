@@ -44,6 +44,25 @@ export async function readStatistics(target: Target, signal: AbortSignal): Promi
   return answer
 }
 
+/**
+ * Asks only whether a memcached is there that speaks the binary protocol; needs no password.
+ *
+ * @throws MemcachedStoreError - where there is none.
+ */
+export async function ping(target: Target, signal: AbortSignal): Promise<void> {
+  let reply: Buffer = Buffer.alloc(0)
+  const read = (bytes: Buffer): boolean => {
+    reply = Buffer.concat([reply, bytes])
+    return reply.length >= HEADER_LENGTH
+  }
+  await exchange(target, () => request(VERSION, ''), read, signal)
+  if (reply[0] !== RESPONSE_MAGIC) throw garbage(target.address.name)
+}
+
+function garbage(name: string): MemcachedStoreError {
+  return new MemcachedStoreError('ERR_PROTOCOL', `memcached on ${name} sent bytes that are no reply`)
+}
+
 function request(opcode: number, key: string): Buffer {
   const bytes = Buffer.alloc(HEADER_LENGTH + key.length)
   bytes[0] = REQUEST_MAGIC
@@ -76,8 +95,7 @@ class Answer implements Statistics {
     while (bytes.length >= HEADER_LENGTH) {
       const end = HEADER_LENGTH + bytes.readUInt32BE(8)
       if (bytes[0] !== RESPONSE_MAGIC || end > MOST_BODY) {
-        const message = `memcached on ${this.#name} sent bytes that are no reply`
-        this.failure = new MemcachedStoreError('ERR_PROTOCOL', message)
+        this.failure = garbage(this.#name)
         return true
       }
       if (bytes.length < end) break
