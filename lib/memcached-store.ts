@@ -47,6 +47,10 @@ const MOST_REMEMBERED = 10_000
  */
 export class MemcachedStore extends Store {
   readonly #context: Context
+  /** Operations on their way. */
+  #pending = 0
+  #closing: Promise<void> | undefined
+  #idle: (() => void) | undefined
 
   /** @throws TypeError - for an unknown option, or one with a bad value. */
   constructor(options?: MemcachedStoreOptions) {
@@ -264,12 +268,17 @@ export class MemcachedStore extends Store {
   close(): Promise<void>
   close(callback: Callback): void
   close(callback?: Callback): Promise<void> | void {
-    return this.#settle(callback, done => {
-      this.#context.cluster.close().then(
-        () => done(null),
-        (error: Error) => done(error),
-      )
-    })
+    this.#closing ??= this.#close()
+    return callback === undefined ? this.#closing : follow(this.#closing, onFreshTick(callback))
+  }
+
+  async #close(): Promise<void> {
+    if (this.#pending > 0) {
+      await new Promise<void>(resolve => {
+        this.#idle = resolve
+      })
+    }
+    await this.#context.cluster.close()
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -288,27 +297,43 @@ export class MemcachedStore extends Store {
    */
   #settle<T>(callback: Callback<T> | undefined, start: (done: Done<T>) => void): Promise<T> | void {
     if (callback !== undefined) {
-      start((error, value) => {
-        if (error !== null) this.#note(error)
-        process.nextTick(callback, error, value)
-      })
+      this.#run(start, onFreshTick(callback))
       return
     }
     return new Promise<T>((resolve, reject) => {
-      start((error, value) => {
-        if (error === null) {
-          resolve(value as T)
-        } else {
-          this.#note(error)
-          reject(error)
-        }
+      this.#run(start, (error, value) => {
+        if (error === null) resolve(value as T)
+        else reject(error)
       })
     })
+  }
+
+  #run<T>(start: (done: Done<T>) => void, done: Done<T>): void {
+    if (this.#closing !== undefined) {
+      done(new MemcachedStoreError('ERR_CLOSED', 'The store is closed'))
+      return
+    }
+    this.#pending++
+    const end: Done<T> = (error, value) => {
+      if (--this.#pending === 0) this.#idle?.()
+      if (error !== null) this.#note(error)
+      done(error, value)
+    }
+    try {
+      start(end)
+    } catch (thrown) {
+      // Bad arguments. No operation ends before it has returned, so this is no callback's throw.
+      end(asError(thrown))
+    }
   }
 
   #note(error: Error): void {
     if (error instanceof MemcachedStoreError && error.code === 'ERR_TIMEOUT') this.#context.counts.timeouts++
   }
+}
+
+function onFreshTick<T>(callback: Callback<T>): Done<T> {
+  return (error, value) => process.nextTick(callback, error, value)
 }
 
 async function toArray(listed: AsyncIterable<ListedSession>): Promise<IdentifiedSession[]> {

@@ -46,6 +46,6 @@ export interface MemcachedNode {
   /** What the server tells of itself; `ERR_NOT_SUPPORTED` where the transport cannot ask. */
   statistics(): Promise<Statistics>
 
-  /** Lets what is in flight finish, then frees every socket and timer. */
+  /** Ends what is in flight and frees every socket and timer. */
   close(): Promise<void>
 }

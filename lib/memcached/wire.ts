@@ -37,7 +37,6 @@ export class Wire {
   #probes = 0
   #probe: NodeJS.Timeout | undefined
   #closed = false
-  #drained: (() => void) | undefined
 
   /*
    * Deadlines are counted in ticks of one timer, not read from a clock: that costs a request nothing,
@@ -86,15 +85,10 @@ export class Wire {
     this.#send(request)
   }
 
-  /** Lets what is on its way end, by its deadline at the latest. Then no socket and no timer is left. */
+  /** Ends what is on its way, and leaves no socket and no timer. */
   async close(): Promise<void> {
     this.#closed = true
     clearTimeout(this.#probe)
-    if (this.#connection !== null && this.#connection.queue.size > 0 && this.#down === null) {
-      await new Promise<void>(resolve => {
-        this.#drained = resolve
-      })
-    }
     clearInterval(this.#ticker)
     this.#connection?.drop(this.#closedError())
   }
@@ -150,7 +144,6 @@ export class Wire {
     this.#connection?.rest()
     clearInterval(this.#ticker)
     this.#ticker = undefined
-    this.#drained?.()
   }
 
   /** A connection has ended: give up, or go on with another. */
