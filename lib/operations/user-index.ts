@@ -69,10 +69,6 @@ function send(
   const key = context.keys.ofUser(user)
   const home = context.cluster.home(key)
   const { casHigh, casLow } = read ?? { casHigh: 0, casLow: 0 }
-  if (index.entries.length === 0) {
-    home.delete(key, casHigh, casLow, done)
-    return
-  }
   const text = formatIndex(index)
   if (Buffer.byteLength(text) > mostBytes(context)) {
     throw new MemcachedStoreError('ERR_TOO_LARGE', 'A user has more sessions than an item can list')

@@ -2,8 +2,8 @@
 export interface Entry {
   readonly sid: string
   /**
-   * When it was listed: milliseconds by the clock of the process that did, moved on where needed so
-   * that no two entries share it. Later entries have greater ones.
+   * When it was listed: milliseconds by the clock of the process that did, moved on where needed, so that
+   * an entry has a greater one than all before it.
    */
   readonly at: number
 }
@@ -12,17 +12,19 @@ export interface Entry {
 export interface UserIndex {
   /** Milliseconds until which memcached keeps it. */
   readonly until: number
+  /** {@link Entry.at} of the latest entry ever. */
+  readonly last: number
   /** In the order in which they were listed. */
   readonly entries: readonly Entry[]
 }
 
-export const EMPTY: UserIndex = { until: 0, entries: [] }
+export const EMPTY: UserIndex = { until: 0, last: 0, entries: [] }
 
 /** The index with this session at its end, kept until then at least. */
 export function list(index: UserIndex, sid: string, until: number): UserIndex {
   const entries = index.entries.filter(entry => entry.sid !== sid)
-  const at = Math.max(Date.now(), (index.entries.at(-1)?.at ?? 0) + 1)
-  return { until: Math.max(index.until, until), entries: [...entries, { sid, at }] }
+  const at = Math.max(Date.now(), index.last + 1)
+  return { until: Math.max(index.until, until), last: at, entries: [...entries, { sid, at }] }
 }
 
 export function isListed(index: UserIndex, sid: string): boolean {
@@ -30,16 +32,16 @@ export function isListed(index: UserIndex, sid: string): boolean {
 }
 
 /** An id appears once, so an entry is `sid, at` and no more. */
-export function formatIndex({ until, entries }: UserIndex): string {
-  return JSON.stringify({ until, sessions: entries.map(({ sid, at }) => [sid, at]) })
+export function formatIndex({ until, last, entries }: UserIndex): string {
+  return JSON.stringify({ until, last, sessions: entries.map(({ sid, at }) => [sid, at]) })
 }
 
 /** What {@link formatIndex} made; empty where it is something else. */
 export function parseIndex(text: string): UserIndex {
   try {
-    const { until, sessions } = JSON.parse(text) as { until: unknown; sessions: unknown }
-    if (typeof until !== 'number' || !Array.isArray(sessions)) return EMPTY
-    return { until, entries: sessions.flatMap(toEntry) }
+    const { until, last, sessions } = JSON.parse(text) as Record<string, unknown>
+    if (typeof until !== 'number' || typeof last !== 'number' || !Array.isArray(sessions)) return EMPTY
+    return { until, last, entries: sessions.flatMap(toEntry) }
   } catch {
     return EMPTY
   }
