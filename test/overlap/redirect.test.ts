@@ -28,7 +28,7 @@ describe.skipIf(memcached === undefined)(
     beforeAll(async () => {
       proxy = await TcpProxy.start(memcached as string)
       stores = new TwoStores({ servers: proxy.address, timeout: 5000 }, { servers: memcached })
-      server = createServer(makeApp(stores)).listen(0, '127.0.0.1')
+      server = createServer({ keepAliveTimeout: 0 }, makeApp(stores)).listen(0, '127.0.0.1')
       await once(server, 'listening')
       url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
       // The save takes its time; the browser, in this process, does not.

@@ -86,7 +86,8 @@ export class ScriptedApp implements AsyncDisposable {
       else res.status(error.status ?? 500).json({ code: error.code, message: error.message })
     }
     app.use(showStatus)
-    const server = createServer(app).listen(0, '127.0.0.1')
+    // No end of idle connections: it would meet requests on their way.
+    const server = createServer({ keepAliveTimeout: 0 }, app).listen(0, '127.0.0.1')
     await once(server, 'listening')
     return new ScriptedApp(server, store, gate)
   }
