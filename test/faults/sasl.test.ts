@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { OPCODE } from '../support/frames.ts'
 import { withStore } from '../support/lab.ts'
@@ -6,12 +7,15 @@ import { behave, MisbehavingServer, replyTo } from '../support/misbehaving-serve
 import { TcpProxy } from '../support/proxy.ts'
 import { SaslAuthd } from './saslauthd.ts'
 
+/** A memcached may be built without SASL. */
+const canSasl = hasMemcached && String(spawnSync('memcached', ['-h']).stdout).includes('--enable-sasl')
+
 const USER = 'alice+tests'
 const PASSWORD = 'se:cret @/%,päss'
 const RIGHT = { username: USER, password: PASSWORD }
 const WRONG = { username: USER, password: 'wr0ng-passw0rd' }
 
-describe.skipIf(!hasMemcached)('SASL', () => {
+describe.skipIf(!canSasl)('SASL', () => {
   let authd: SaslAuthd
   let memcached: Memcached
 
