@@ -2,6 +2,7 @@ import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promi
 import type { SessionData } from 'express-session'
 import { expect } from 'vitest'
 import { type MemcachedStore, MemcachedStoreError } from '../../lib/index.ts'
+import { Stalls } from './stalls.ts'
 import { until } from './until.ts'
 
 /** What became of one operation. */
@@ -206,37 +207,4 @@ function describe({ what, calls, started, ended, error }: Outcome): string {
 
 function isOwn(sid: string, session: unknown): boolean {
   return session === null || session === undefined || (session as { owner: string }).owner === sid
-}
-
-/** When, and for how long, nothing in this process could run: the machine's doing, not the product's. */
-class Stalls implements Disposable {
-  readonly #every = 10
-  readonly #found: { at: number; length: number }[] = []
-  readonly #timer: NodeJS.Timeout
-  #last: number = performance.now()
-
-  constructor() {
-    this.#timer = setInterval(() => this.#tick(), this.#every)
-  }
-
-  /** How much of this time was lost. */
-  within({ started, ended }: { started: number; ended: number }): number {
-    this.#tick()
-    let sum = 0
-    for (const { at, length } of this.#found) {
-      if (at >= started && at - length <= ended) sum += length
-    }
-    return sum
-  }
-
-  #tick(): void {
-    const now = performance.now()
-    const length = now - this.#last - this.#every
-    this.#last = now
-    if (length > 2) this.#found.push({ at: now, length })
-  }
-
-  [Symbol.dispose](): void {
-    clearInterval(this.#timer)
-  }
 }
