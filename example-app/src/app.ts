@@ -1,0 +1,64 @@
+import { fileURLToPath } from 'node:url'
+import express, { type Express } from 'express'
+import session, { type Store } from 'express-session'
+import { errorHandler, notFound } from './routes/errors.ts'
+import { homeRoutes } from './routes/home.ts'
+import { signInRoutes } from './routes/sign-in.ts'
+import { valueRoutes } from './routes/values.ts'
+import { BrowserCookie } from './security/browser-cookie.ts'
+import { securityHeaders } from './security/headers.ts'
+import { sameOrigin } from './security/same-origin.ts'
+import type { Servers } from './servers.ts'
+
+export interface AppOptions {
+  /** Any store of express-session; with a `MemcachedStore` the page shows more. */
+  readonly store: Store
+  /** Signs the cookies. */
+  readonly secret: string
+  /** Where the sessions are, for the page to show it. */
+  readonly servers?: Servers | undefined
+}
+
+const HOUR = 60 * 60 * 1000
+const PUBLIC = fileURLToPath(new URL('../public', import.meta.url))
+
+/** The app, not listening yet. */
+export function createApp({ store, secret, servers }: AppOptions): Express {
+  const app = express()
+  const browsers = new BrowserCookie(secret)
+  const context = { store, servers, browsers }
+  app.disable('x-powered-by')
+  // Behind a TLS proxy also: app.set('trust proxy', 1), so that `secure: 'auto'` sees the visitor's https.
+  app.use(securityHeaders())
+  app.use('/assets', express.static(PUBLIC, { index: false, maxAge: '1h' }))
+  app.use(sameOrigin)
+  app.use(express.urlencoded({ extended: false, limit: '200kb' }))
+  app.use(
+    session({
+      store,
+      secret,
+      // Not the default name: who knows it need not know what this runs on.
+      name: 'session',
+      // Visitors who have not signed in get no cookie, and no place in memcached.
+      saveUninitialized: false,
+      // What has not changed is not written again.
+      resave: false,
+      // Each visit gives the session its whole hour again, in the browser, too.
+      rolling: true,
+      cookie: {
+        // With an age the cookie stays when the browser is closed; without one it goes.
+        maxAge: HOUR,
+        // No script can read it.
+        httpOnly: true,
+        // Sent over https only, where the page was loaded over https. In production: true.
+        secure: 'auto',
+        // Not sent with forms and scripts of other sites.
+        sameSite: 'lax',
+      },
+    }),
+  )
+  app.use(homeRoutes(context), signInRoutes(context), valueRoutes(context))
+  app.use(notFound)
+  app.use(errorHandler)
+  return app
+}

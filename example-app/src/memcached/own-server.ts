@@ -1,0 +1,11 @@
+/** A memcached that this app started, and may therefore torment. */
+export interface OwnServer {
+  readonly address: string
+  /** Ends it: what it held is gone. */
+  stop(): Promise<void>
+  /** Starts it again on the same port, empty. */
+  bringBack(): Promise<void>
+  /** It keeps what it holds and its connections, and answers nothing. Not there where it cannot be done. */
+  freeze?(): void
+  thaw?(): void
+}

@@ -1,0 +1,37 @@
+import type { Json } from '../session/data.ts'
+import { type Content, type Html, html } from './html.ts'
+
+/** Strings, numbers, words and keys of JSON text, for colouring. A key is a string with a colon after it. */
+const TOKEN = /("(?:[^"\\]|\\.)*")(\s*:)?|(-?\d[\d.eE+-]*)|\b(true|false|null)\b/g
+
+/** JSON text, coloured. Text that is no JSON stays as it is. */
+export function colouredJson(text: string): Html {
+  const contents: Content[] = []
+  let end = 0
+  for (const match of text.matchAll(TOKEN)) {
+    const [whole, string, colon, number] = match
+    contents.push(text.slice(end, match.index))
+    if (string !== undefined)
+      contents.push(
+        html`<span class="${colon === undefined ? 'json-text' : 'json-key'}">${string}</span>${colon}`,
+      )
+    else
+      contents.push(html`<span class="${number === undefined ? 'json-word' : 'json-number'}">${whole}</span>`)
+    end = match.index + whole.length
+  }
+  contents.push(text.slice(end))
+  return html`${contents}`
+}
+
+export function prettyJson(value: Json): string {
+  const line = JSON.stringify(value)
+  return line.length <= 60 ? line : JSON.stringify(value, null, 2)
+}
+
+export function kindOf(value: Json): string {
+  if (value === null) return 'null'
+  if (Array.isArray(value)) return 'list'
+  return { string: 'text', number: 'number', boolean: 'yes/no', object: 'object' }[
+    typeof value as 'string' | 'number' | 'boolean' | 'object'
+  ]
+}

@@ -1,0 +1,30 @@
+import { type Html, html } from './html.ts'
+import { layout } from './layout.ts'
+
+interface Model {
+  readonly name?: string
+  readonly problem?: string
+}
+
+/** The first thing that a new visitor sees. */
+export function signInPage({ name, problem }: Model = {}): Html {
+  return layout({
+    title: 'Sign in',
+    body: html`
+      <div class="welcome">
+        <h1>Sessions that stay.</h1>
+        <p class="lead">Sign in, put something into your session, close the browser, open it again: it is still there.
+          Kept in memcached, by an express-session store that loses nothing.</p>
+        <form class="panel sign-in" method="post" action="/sign-in">
+          <div class="field grow">
+            <label for="name">What shall we call you?</label>
+            <input id="name" name="name" value="${name}" required maxlength="40" autocomplete="nickname" autofocus
+              ${problem !== undefined && html`aria-invalid="true" aria-describedby="name-problem"`}>
+          </div>
+          <button class="primary">Sign in</button>
+          ${problem !== undefined && html`<p class="problem" id="name-problem" role="alert">${problem}</p>`}
+          <p class="hint">No password: this is a demonstration, and a name is all it asks for.</p>
+        </form>
+      </div>`,
+  })
+}

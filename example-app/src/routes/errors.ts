@@ -1,0 +1,44 @@
+import type { NextFunction, Request, Response } from 'express'
+import { errorPage } from '../pages/error.ts'
+import { PageError } from '../pages/page-error.ts'
+
+export function notFound(_req: Request, _res: Response, next: NextFunction): void {
+  next(new PageError(404, 'There is no such page', 'Everything this app has to show is on its first page.'))
+}
+
+/** Errors look like the rest of the app. Four parameters are what makes this one an error handler for Express. */
+export function errorHandler(error: unknown, _req: Request, res: Response, next: NextFunction): void {
+  if (res.headersSent) {
+    next(error)
+    return
+  }
+  const page = toPageError(error)
+  if (page.status === 500) console.error(error)
+  if (page.status === 503) res.set('Retry-After', '2')
+  res.status(page.status).send(errorPage(page).source)
+}
+
+/** Errors of Express and of the store say which HTTP status fits them. */
+function toPageError(error: unknown): PageError {
+  if (error instanceof PageError) return error
+  const { status, code } = error as { status?: number; code?: string }
+  if (status === 503)
+    return new PageError(
+      503,
+      'memcached does not answer',
+      'Your session is kept there, so this page cannot be shown just now. Nothing hangs and nothing is half done: it comes back by itself as soon as memcached does.',
+    )
+  if (code === 'ERR_TOO_LARGE' || status === 413)
+    return new PageError(
+      413,
+      'That is too much for one session',
+      'Nothing was changed: what the session held before is still there. Go back and store something smaller.',
+    )
+  if (status !== undefined && status >= 400 && status < 500)
+    return new PageError(status, 'That did not work', 'The app could not make sense of what was sent.')
+  return new PageError(
+    500,
+    'Something broke',
+    'This is a fault of the app. The terminal it runs in says more.',
+  )
+}

@@ -1,0 +1,36 @@
+import { type Request, type Response, Router } from 'express'
+import type { View } from '../pages/home.ts'
+import { homePage } from '../pages/home.ts'
+import { signInPage } from '../pages/sign-in.ts'
+import { isSignedIn, type SignedIn } from '../session/data.ts'
+import { findPlace } from '../session/place.ts'
+import type { Context } from './context.ts'
+
+export function homeRoutes(context: Context): Router {
+  return Router().get('/', async (req, res) => {
+    const { session } = req
+    if (!isSignedIn(session)) {
+      res.send(signInPage().source)
+      return
+    }
+    const { edit } = req.query
+    await showHome(context, req, res, session, typeof edit === 'string' ? { editing: edit } : {})
+  })
+}
+
+/** The page of somebody who is signed in, and what it is to show beside the session. */
+export async function showHome(
+  context: Context,
+  req: Request,
+  res: Response,
+  session: SignedIn,
+  state: Pick<View, 'draft' | 'editing'> = {},
+): Promise<void> {
+  const view: View = {
+    ...state,
+    session,
+    browser: context.browsers.read(req),
+    place: await findPlace(context, req.sessionID, session),
+  }
+  res.send(homePage(view).source)
+}

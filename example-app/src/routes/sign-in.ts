@@ -1,0 +1,48 @@
+import { type Request, Router } from 'express'
+import { signInPage } from '../pages/sign-in.ts'
+import { destroySession, regenerateSession, saveSession } from '../session/access.ts'
+import { browserName } from '../session/browser-name.ts'
+import { freeColour } from '../session/data.ts'
+import type { Context } from './context.ts'
+
+const LONGEST_NAME = 40
+
+export function signInRoutes({ browsers }: Context): Router {
+  return Router()
+    .post('/sign-in', async (req, res) => {
+      const name = field(req, 'name').trim().replace(/\s+/g, ' ')
+      const problem = nameProblem(name)
+      if (problem !== undefined) {
+        res.status(422).send(signInPage({ name, problem }).source)
+        return
+      }
+      // A new id at every sign-in: one that somebody planted in this browser before is worth nothing.
+      await regenerateSession(req)
+      const browser = browsers.ensure(req, res)
+      req.session.user = name
+      req.session.values = {}
+      req.session.edits = {}
+      req.session.browsers = {
+        [browser]: { name: browserName(req.get('user-agent')), colour: freeColour([]) },
+      }
+      await saveSession(req)
+      res.redirect(303, '/')
+    })
+    .post('/sign-out', async (req, res) => {
+      await destroySession(req)
+      res.clearCookie('session').redirect(303, '/')
+    })
+}
+
+/** One field of a form; repeated ones and missing ones count as empty. */
+export function field(req: Request, name: string): string {
+  const value: unknown = (req.body as Record<string, unknown> | undefined)?.[name]
+  return typeof value === 'string' ? value : ''
+}
+
+function nameProblem(name: string): string | undefined {
+  if (name === '') return 'Any name will do, but there must be one.'
+  if (name.length > LONGEST_NAME)
+    return `A name has at most ${LONGEST_NAME} characters; this one has ${name.length}.`
+  return undefined
+}
