@@ -28,7 +28,14 @@ const LONGEST_PAUSE = 200
 /** A key has 250 bytes at most, each written as `%XX`; dates, numbers and names take some 150 more. */
 const LONGEST_LINE = 2048
 const NEWLINE = 0x0a
+const SPACE = 0x20
+const PERCENT = 0x25
+const MINUS = 0x2d
+const ZERO = 0x30
 const KEY = 'key='
+const EXPIRES: Buffer = Buffer.from(' exp=')
+const SIZE: Buffer = Buffer.from(' size=')
+const scratch: Buffer = Buffer.alloc(LONGEST_LINE)
 
 /**
  * Lists the keys of a server with `lru_crawler metadump` of its text protocol (protocol.txt). `hash`
@@ -83,7 +90,7 @@ async function dump(
         isGarbage = keys > 0 && answer !== 'END'
         break
       }
-      if (startsWith(lines, at, wanted, wanted.length)) take(parse(lines, at, end))
+      if (startsWith(lines, at, wanted, wanted.length)) take(parse(lines, at))
       keys++
       at = end + 1
     }
@@ -105,17 +112,40 @@ function startsWith(bytes: Buffer, at: number, start: Buffer, length: number): b
   return true
 }
 
-/** `key=<key> exp=<seconds> la=… cas=… fetch=… cls=… size=<bytes>`; later versions append more. */
-function parse(bytes: Buffer, start: number, end: number): ListedItem {
-  const keyEnd = bytes.indexOf(0x20, start)
-  const [, expires, size] =
-    / exp=(-?\d+).* size=(\d+)/.exec(bytes.toString('latin1', keyEnd, end)) ?? ([] as (string | undefined)[])
-  return {
-    // A text of its own: a slice of the line would keep the line.
-    key: decode(bytes.toString('latin1', start + KEY.length, keyEnd)),
-    expires: expires === '-1' ? Infinity : Number(expires),
-    size: Number(size),
+/**
+ * `key=<key> exp=<seconds> la=… cas=… fetch=… cls=… size=<bytes>`; later versions append more. Reads
+ * bytes rather than texts: a million lines would leave as many texts, and several times more memory.
+ */
+function parse(bytes: Buffer, start: number): ListedItem {
+  let length = 0
+  let at = start + KEY.length
+  for (let byte = bytes[at]; byte !== SPACE; byte = bytes[++at]) {
+    if (byte === PERCENT) {
+      scratch[length++] = Number.parseInt(bytes.toString('latin1', at + 1, at + 3), 16)
+      at += 2
+    } else {
+      scratch[length++] = byte as number
+    }
   }
+  const expires = numberAfter(bytes, EXPIRES, at)
+  return {
+    key: scratch.toString('latin1', 0, length),
+    expires: expires === -1 ? Infinity : expires,
+    size: numberAfter(bytes, SIZE, at),
+  }
+}
+
+/** The number behind a name; NaN where there is none. */
+function numberAfter(bytes: Buffer, name: Buffer, from: number): number {
+  const found = bytes.indexOf(name, from)
+  let at = found + name.length
+  const isNegative = bytes[at] === MINUS
+  if (isNegative) at++
+  let number = found === -1 ? Number.NaN : 0
+  for (let digit = (bytes[at] ?? 0) - ZERO; digit >= 0 && digit <= 9; digit = (bytes[++at] ?? 0) - ZERO) {
+    number = number * 10 + digit
+  }
+  return isNegative ? -number : number
 }
 
 /** As memcached writes keys (util.c, `uriencode`). */
@@ -124,10 +154,6 @@ function encode(key: string): string {
     /[^A-Za-z0-9._~-]/g,
     byte => `%${byte.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`,
   )
-}
-
-function decode(encoded: string): string {
-  return encoded.replace(/%([\dA-Fa-f]{2})/g, (_, digits) => String.fromCharCode(Number.parseInt(digits, 16)))
 }
 
 function refusal({ address }: Target, answer: string): MemcachedStoreError {

@@ -15,8 +15,8 @@ export interface ListedSession {
 }
 
 /** Values that are asked for at a time, and their bytes. */
-const MOST_VALUES = 256
-const MOST_BYTES: number = 1024 * 1024
+const MOST_VALUES = 128
+const MOST_BYTES: number = 256 * 1024
 /**
  * A tombstone takes 63 bytes and its key (see `item.ts`), another build of memcached may add more or
  * less. What an express-session needs is above this: its cookie alone has 70 bytes.

@@ -19,30 +19,36 @@ export async function* fromEach<T>(
   start: (node: MemcachedNode, signal: AbortSignal) => AsyncGenerator<T, void, undefined>,
 ): AsyncGenerator<T, void, undefined> {
   const stopping = new AbortController()
-  const waiting = new Map<AsyncGenerator<T>, Promise<Step<T>>>()
-  const advance = (source: AsyncGenerator<T, void, undefined>): void => {
-    const step = source.next().then(result => ({ source, result }))
-    // It may fail while the consumer is busy with something else, and is seen when that comes back.
-    step.catch(() => {})
-    waiting.set(source, step)
-  }
-  for (const node of nodes) advance(start(node, stopping.signal))
-  try {
-    while (waiting.size > 0) {
-      const { source, result } = await Promise.race(waiting.values())
-      if (result.done) {
-        waiting.delete(source)
-      } else {
+  // Not `Promise.race`: one that waits long would keep everything alive that the others gave meanwhile.
+  const ready: (() => T | undefined)[] = []
+  let wake = (): void => {}
+  let running = 0
+  const advance = async (source: AsyncGenerator<T, void, undefined>): Promise<void> => {
+    running++
+    try {
+      const { done, value } = await source.next()
+      ready.push(() => {
+        if (done) return undefined
         advance(source)
-        yield result.value
-      }
+        return value
+      })
+    } catch (error) {
+      ready.push(() => {
+        throw error
+      })
+    }
+    wake()
+  }
+  try {
+    for (const node of nodes) advance(start(node, stopping.signal))
+    while (running > 0) {
+      if (ready.length === 0) await new Promise<void>(resolve => (wake = resolve))
+      const take = ready.shift() as () => T | undefined
+      running--
+      const value = take()
+      if (value !== undefined) yield value
     }
   } finally {
     stopping.abort()
   }
-}
-
-interface Step<T> {
-  readonly source: AsyncGenerator<T, void, undefined>
-  readonly result: IteratorResult<T, void>
 }

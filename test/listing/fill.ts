@@ -6,15 +6,11 @@ const PER_WRITE = 1000
 /** Seconds from now for which what is filled in lives. */
 const LIFE = 3600
 
-/** A session of some 250 bytes, as express-session's own are stored. */
-export function stored(number: number, life: number = LIFE): string {
-  const cookie = {
-    originalMaxAge: life * 1000,
-    expires: new Date(Date.now() + life * 1000).toISOString(),
-    httpOnly: true,
-    path: '/',
-  }
-  return JSON.stringify({ cookie, number, cart: { items: [1, 2, 3], note: 'n'.repeat(100) } })
+/** A session as it is stored. */
+export function stored(number: number, note: string = 'n'.repeat(100)): string {
+  const expires = new Date(Date.now() + LIFE * 1000).toISOString()
+  const cookie = { originalMaxAge: LIFE * 1000, expires, httpOnly: true, path: '/' }
+  return JSON.stringify({ cookie, number, cart: { items: [1, 2, 3], note } })
 }
 
 /** Stores many items as fast as one socket takes them: a pipeline of the text protocol. */
