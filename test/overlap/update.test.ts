@@ -55,6 +55,16 @@ describe.skipIf(servers === null)('update', () => {
     expect(await stores.stored(sid)).toEqual({ count: 100, ...keys })
   })
 
+  test('counts exactly with 5,000 of them under way at once, of two stores', async () => {
+    await using stores = start()
+    const sid = await stores.create({ count: 0 })
+    const updates = Array.from({ length: 5000 }, (_, number) =>
+      (number % 2 === 0 ? stores.here : stores.elsewhere).update(sid, increment),
+    )
+    await Promise.all(updates)
+    expect(await stores.stored(sid)).toEqual({ count: 5000 })
+  })
+
   test('may give another session, which replaces the stored one whole', async () => {
     await using stores = start()
     const sid = await stores.create({ count: 0 })
