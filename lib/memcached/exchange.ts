@@ -11,6 +11,8 @@ export interface Target {
   readonly timeout: number
 }
 
+/** Looks at the clock within one timeout. */
+const TICKS = 10
 const TOO_MANY = 'ERROR Too many open connections'
 
 /**
@@ -32,7 +34,7 @@ export function exchange(
     signal.throwIfAborted()
     const server = `memcached on ${address.name}`
     const end = (): void => {
-      clearTimeout(timer)
+      clearInterval(timer)
       signal.removeEventListener('abort', abort)
       socket.destroy()
     }
@@ -46,30 +48,28 @@ export function exchange(
     }
 
     const socket = dial(address, tls, () => socket.write(request()))
-    let chunks = 0
+    let isFirst = true
+    let ticks = 0
     socket.on('data', bytes => {
-      chunks++
-      timer.refresh()
+      ticks = 0
       // Said before anything else, whatever the protocol (memcached.c, `maxconns_fast`).
-      if (chunks === 1 && bytes.toString('latin1', 0, TOO_MANY.length) === TOO_MANY) {
+      if (isFirst && bytes.toString('latin1', 0, TOO_MANY.length) === TOO_MANY) {
         const message = `${server} has too many connections: raise its -c`
         fail(new MemcachedStoreError('ERR_UNAVAILABLE', message))
       } else if (take(bytes)) {
         end()
         resolve()
       }
+      isFirst = false
     })
     socket.on('error', lose)
     socket.on('close', () => lose())
 
-    const timer = setTimeout(() => {
-      const before = chunks
-      // This process may have been busy itself: look at the socket before blaming the server.
-      setImmediate(() => {
-        if (chunks > before) return
-        fail(new MemcachedStoreError('ERR_TIMEOUT', `No answer from ${server} within ${timeout} ms`))
-      })
-    }, timeout)
+    // Counted in ticks, as on the wire: a process that was busy itself for long counts one.
+    const timer = setInterval(() => {
+      if (++ticks <= TICKS) return
+      fail(new MemcachedStoreError('ERR_TIMEOUT', `No answer from ${server} within ${timeout} ms`))
+    }, timeout / TICKS)
     signal.addEventListener('abort', abort)
   })
 }
