@@ -13,6 +13,8 @@ export type Tamper = (reply: Buffer) => Buffer | null
 export class TcpProxy implements AsyncDisposable {
   /** Connections accepted so far. */
   connections = 0
+  /** Replies that came from the server, whatever became of them. */
+  replies = 0
   /** Requests that came by, by opcode. */
   readonly requests: Map<number, number> = new Map()
 
@@ -140,7 +142,10 @@ export class TcpProxy implements AsyncDisposable {
     const link = new Link(client, connect(this.#target), {
       request: frame => this.#note(frame),
       forwards: () => this.#forwards,
-      reply: frame => (this.#tamper === null ? frame : this.#tamper(frame)),
+      reply: frame => {
+        this.replies++
+        return this.#tamper === null ? frame : this.#tamper(frame)
+      },
       delay: () => this.#delay,
       piece: () => this.#piece,
       write: bytes => this.#write(link, bytes),
