@@ -1,29 +1,28 @@
+import { on } from 'node:events'
 import { connect, type Socket } from 'node:net'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { withStore } from '../support/lab.ts'
 import { hasMemcached, Memcached } from '../support/memcached.ts'
+import { until } from '../support/until.ts'
 
-/** Takes every connection that a memcached has. */
+/** Takes every connection that a memcached has, until it says that it has no more. */
 async function exhaust(memcached: Memcached, connections: number): Promise<Socket[]> {
-  let served = 0
-  // memcached keeps some of its `-c` for itself, so the last ones are not served.
-  const sockets = Array.from({ length: connections }, () => {
-    const socket = connect(memcached.port, '127.0.0.1').on('error', () => {})
-    socket.on('data', text => {
-      // The others get nothing, or a line that says no.
-      if (String(text).startsWith('VERSION')) served++
-    })
-    socket.write('version\r\n')
-    return socket
-  })
-  for (let before = -1; before < served; ) {
-    before = served
-    await sleep(200)
+  const first = connect(memcached.port, '127.0.0.1')
+  const stats = async (): Promise<string> => {
+    first.write('stats\r\n')
+    let text = ''
+    for await (const [chunk] of on(first, 'data')) {
+      text += chunk
+      if (text.endsWith('END\r\n')) break
+    }
+    return text
   }
-  expect(served).toBeGreaterThan(0)
-  expect(served).toBeLessThan(connections)
-  return sockets
+  await stats()
+  const fillers = Array.from({ length: connections }, () =>
+    connect(memcached.port, '127.0.0.1').on('error', () => {}),
+  )
+  await until(async () => /STAT (listen_disabled_num|rejected_connections) [1-9]/.test(await stats()))
+  return [first, ...fillers]
 }
 
 describe.skipIf(!hasMemcached)('connections exhausted', () => {
