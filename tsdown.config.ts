@@ -1,14 +1,22 @@
 import { defineConfig, type UserConfig } from 'tsdown'
 
-const config: UserConfig = defineConfig({
-  entry: { index: 'lib/index.ts', embedded: 'lib/embedded/index.ts' },
-  format: ['esm', 'cjs'],
+const common: UserConfig = {
   platform: 'node',
   target: 'node20.19',
-  dts: { oxc: true },
   fixedExtension: false,
   sourcemap: false,
-  clean: true,
-})
+}
 
-export default config
+const configs: UserConfig[] = defineConfig([
+  {
+    ...common,
+    entry: { index: 'lib/index.ts', embedded: 'lib/embedded/index.ts' },
+    format: ['esm', 'cjs'],
+    dts: { oxc: true },
+    clean: true,
+  },
+  // The command stands alone: shared chunks would have names of their own in the package.
+  { ...common, entry: { cli: 'lib/cli/main.ts' }, format: 'esm', dts: false, clean: false },
+])
+
+export default configs

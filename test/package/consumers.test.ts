@@ -87,7 +87,7 @@ const node = async (file: string): Promise<string> =>
 describe('the packed package', () => {
   test('holds the build and nothing else', () => {
     expect(contents).toContain('dist/index.js')
-    const outside = contents.filter(path => !/^dist\/(index|embedded)\./.test(path))
+    const outside = contents.filter(path => !/^dist\/(index|embedded|cli)\./.test(path))
     expect(outside.sort()).toEqual(['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json'])
   })
 
@@ -113,6 +113,11 @@ describe('the packed package', () => {
       { cwd: project },
     ).catch(error => expect.fail(error.stdout))
     for (const file of files) expect(await node(join(out, file.replace('ts', 'js')))).toBe(printed)
+  })
+
+  test('brings the command', async () => {
+    const { stdout } = await run('npx', ['--no', 'express-session-memcached', '--help'], { cwd: project })
+    expect(stdout).toMatch(/^Usage: npx express-session-memcached doctor/)
   })
 
   test('works in Jest as it comes', async () => {

@@ -1,0 +1,142 @@
+import type { Examination } from './doctor.ts'
+import { bytes, count, percent } from './report.ts'
+
+/** Something to do. */
+export interface Finding {
+  readonly problem: string
+  readonly advice: string
+}
+
+/** Of what a limit allows: past this it is near. Chunks are up to a quarter larger than what they hold. */
+const NEAR = 0.8
+
+/**
+ * The last security fixes, and whom they concern. memcached does not tell of patches that a
+ * distribution has applied without a new number.
+ *
+ * - CVE-2020-22570: meta commands crash 1.6.0 to 1.6.2 (github.com/memcached/memcached/issues/636); with it
+ *   those before: CVE-2020-10931 in 1.6.2, CVE-2019-15026 in 1.5.17, CVE-2019-11596 in 1.5.14.
+ * - CVE-2026-47783: SASL tells user names by its timing before 1.6.42 (NVD; Debian's changelog of 1.6.18-1+deb12u1).
+ *
+ * Those of the proxy (CVE-2023-46852 and 46853, in 1.6.22) are left out: a proxy does not speak the binary
+ * protocol, and the store cannot work with one.
+ */
+const FIXES: readonly { version: string; cve: string; concerns: (settings: Settings) => boolean }[] = [
+  { version: '1.6.42', cve: 'CVE-2026-47783', concerns: asksForPassword },
+  { version: '1.6.3', cve: 'CVE-2020-22570', concerns: () => true },
+]
+
+type Settings = ReadonlyMap<string, string>
+
+/** What is wrong with a server, or soon will be. */
+export function findings(examination: Examination): Finding[] {
+  return RULES.map(rule => rule(examination)).filter(finding => finding !== null)
+}
+
+const RULES: readonly ((examination: Examination) => Finding | null)[] = [
+  function evictions({ statistics: { general } }) {
+    const evicted = Number(general.get('evictions') ?? 0)
+    if (evicted === 0) return null
+    return {
+      problem: `${count(evicted)} living items were evicted since it was started: their sessions are lost`,
+      advice: 'Give it more memory: raise -m.',
+    }
+  },
+
+  function memory({ statistics: { general } }) {
+    const used = Number(general.get('bytes') ?? 0)
+    const limit = Number(general.get('limit_maxbytes') ?? 0)
+    if (limit === 0 || used < limit * NEAR) return null
+    return {
+      problem: `memory is nearly full: ${percent(used / limit)} of ${bytes(limit)}`,
+      advice: 'Raise -m before sessions are evicted.',
+    }
+  },
+
+  function connections({ statistics: { general, settings } }) {
+    const open = Number(general.get('curr_connections') ?? 0)
+    const limit = Number(settings.get('maxconns') ?? general.get('max_connections') ?? 0)
+    const rejected = Number(general.get('rejected_connections') ?? 0)
+    const advice = 'Raise -c: each process of the application needs one, and memcached some 25 of its own.'
+    if (limit > 0 && open >= limit * NEAR) {
+      return { problem: `the connection limit is near: ${count(open)} of ${count(limit)}`, advice }
+    }
+    if (rejected === 0) return null
+    return { problem: `${count(rejected)} connections were rejected: the limit is ${count(limit)}`, advice }
+  },
+
+  function disabledEvictions({ statistics: { settings } }) {
+    if (settings.get('evictions') !== 'off') return null
+    return {
+      problem: '-M is set: once memory is full nobody can log in',
+      advice: 'Start it without -M, and with enough memory (-m).',
+    }
+  },
+
+  function udp({ statistics: { settings } }) {
+    const port = settings.get('udpport') ?? '0'
+    if (port === '0') return null
+    return {
+      problem: `UDP is on (port ${port}): with forged senders it floods others`,
+      advice: 'Start it with -U 0. The store uses TCP.',
+    }
+  },
+
+  function openToAll({ statistics: { settings } }) {
+    if (asksForPassword(settings) || wantsCertificate(settings) || isLocal(settings)) return null
+    const listens = settings.get('inter') ?? 'NULL'
+    return {
+      problem: `it is reachable without authentication from outside loopback: it listens on ${
+        listens === 'NULL' ? 'every network' : listens
+      }`,
+      advice:
+        'Whoever reaches it reads and writes all sessions. Start it with -l 127.0.0.1, or -S (SASL), or let ' +
+        'a firewall or a private network keep others out.',
+    }
+  },
+
+  function version({ statistics: { general, settings } }) {
+    const current = general.get('version') ?? ''
+    const missing = FIXES.find(fix => fix.concerns(settings) && isOlder(current, fix.version))
+    if (missing === undefined) return null
+    return {
+      problem: `version ${current} is older than ${missing.version}, which has the last security fix (${missing.cve})`,
+      advice:
+        'Update it, or see in the changelog of its package whether that has the fix without the number.',
+    }
+  },
+
+  function itemSize({ statistics: { settings }, sessions }) {
+    const limit = Number(settings.get('item_size_max') ?? 0)
+    if (sessions instanceof Error || limit === 0 || sessions.largest < limit * NEAR) return null
+    return {
+      problem: `the largest session takes ${bytes(sessions.largest)} of the ${bytes(limit)} that an item may have`,
+      advice: 'Keep less in sessions, or raise -I and the option maxItemSize.',
+    }
+  },
+]
+
+function asksForPassword(settings: Settings): boolean {
+  return settings.get('auth_enabled_sasl') === 'yes' || settings.get('auth_enabled_ascii') === 'yes'
+}
+
+/** `ssl_verify_mode` 2 and 3 demand a certificate of the client (`memcached -h`). */
+function wantsCertificate(settings: Settings): boolean {
+  return settings.get('ssl_enabled') === 'yes' && Number(settings.get('ssl_verify_mode')) >= 2
+}
+
+/** Through a unix socket, or on addresses of this machine only; `NULL` is every address. */
+function isLocal(settings: Settings): boolean {
+  const socket = settings.get('domain_socket') ?? 'NULL'
+  if (socket !== 'NULL') return true
+  const hosts = (settings.get('inter') ?? 'NULL').split(',')
+  return hosts.every(host => /^(127\.[\d.]+|\[?::1\]?|localhost)(:\d+)?$/.test(host))
+}
+
+function isOlder(version: string, than: string): boolean {
+  const numbers = (text: string): number[] => (text.match(/\d+/g) ?? []).slice(0, 3).map(Number)
+  const [mine, other] = [numbers(version), numbers(than)]
+  if (mine.length < 2) return false
+  const index = other.findIndex((number, place) => number !== (mine[place] ?? 0))
+  return index !== -1 && (mine[index] ?? 0) < (other[index] as number)
+}

@@ -1,0 +1,65 @@
+#!/usr/bin/env node
+import { parseArgs } from 'node:util'
+import { defaultServers, parseServers, type ServerAddress } from '../memcached/address.ts'
+import { COULD_NOT_CHECK, doctor } from './doctor.ts'
+
+const HELP = `Usage: npx express-session-memcached doctor [servers] [options]
+
+Looks at memcached servers as a store for sessions, and says what to do better.
+
+  servers             as for the store: localhost:11211, user:password@host, /path/to.sock,
+                      memcacheds://host (TLS); several with commas or spaces.
+                      Default: MEMCACHED_SERVERS, MEMCACHIER_SERVERS, MEMCACHE_SERVERS, localhost:11211
+  --prefix <prefix>   of the sessions' keys, default sess:
+  --timeout <ms>      that a server may stay silent, default 2000
+  --help              shows this
+
+Exit code: 0 all is well, 1 there is something to do, 2 a server could not be checked.
+`
+
+interface Options {
+  readonly addresses: ServerAddress[]
+  readonly prefix: string
+  readonly timeout: number
+}
+
+/** @throws TypeError - for what cannot be understood. */
+function readArguments(args: string[]): Options | 'help' {
+  const { values, positionals } = parseArgs({
+    args,
+    allowPositionals: true,
+    options: {
+      prefix: { type: 'string', default: 'sess:' },
+      timeout: { type: 'string', default: '2000' },
+      help: { type: 'boolean', short: 'h' },
+    },
+  })
+  const [command, ...servers] = positionals
+  if (values.help === true || command === 'help') return 'help'
+  if (command !== 'doctor') {
+    throw new TypeError(command === undefined ? 'Expected a command' : `Unknown command \`${command}\``)
+  }
+  const timeout = Number(values.timeout)
+  if (!(timeout >= 1 && timeout <= 600_000)) {
+    throw new TypeError('Expected `--timeout` to be a number of milliseconds from 1 to 600000')
+  }
+  const addresses = parseServers(servers.length > 0 ? servers : defaultServers(process.env))
+  return { addresses, prefix: values.prefix, timeout }
+}
+
+async function main(): Promise<number> {
+  try {
+    const options = readArguments(process.argv.slice(2))
+    if (options !== 'help') {
+      return await doctor(options.addresses, options.prefix, options.timeout, process.stdout, process.stderr)
+    }
+    process.stdout.write(HELP)
+    return 0
+  } catch (error) {
+    const { message, stack } = error as Error
+    process.stderr.write(error instanceof TypeError ? `${message}\n\n${HELP}` : `${stack}\n`)
+    return COULD_NOT_CHECK
+  }
+}
+
+process.exitCode = await main()
