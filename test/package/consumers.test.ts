@@ -116,7 +116,9 @@ describe('the packed package', () => {
   })
 
   test('brings the command', async () => {
-    const { stdout } = await run('npx', ['--no', 'express-session-memcached', '--help'], { cwd: project })
+    const { stdout } = await run('npx', ['--no', '--', 'express-session-memcached', '--help'], {
+      cwd: project,
+    })
     expect(stdout).toMatch(/^Usage: npx express-session-memcached doctor/)
   })
 
