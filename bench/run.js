@@ -54,18 +54,20 @@ const context = { servers, minutes: Number(values.minutes), seed: Number(values.
 try {
   if (missing.length > 0)
     console.log(`Not on this machine, so their rows are left out: ${missing.join(', ')}.\n`)
-  /** @type {Section[]} */
-  const sections = []
   for (const name of names) {
     const began = Date.now()
-    const section = await (await import(`./${name}.js`)).run(context)
-    sections.push(section)
-    if (section.failed) process.exitCode = 1
-    console.log(
-      `## ${section.title}\n\n${section.blocks.join('\n\n')}\n\n(${name}: ${Math.round((Date.now() - began) / 1000)} s)\n`,
-    )
+    try {
+      /** @type {Section} */
+      const section = await (await import(`./${name}.js`)).run(context)
+      console.log(`## ${section.title}\n\n${section.blocks.join('\n\n')}\n`)
+      if (section.failed) process.exitCode = 1
+      if (save) write(section, machine())
+    } catch (error) {
+      console.error(`${name} broke off:`, error)
+      process.exitCode = 1
+    }
+    console.log(`(${name}: ${Math.round((Date.now() - began) / 1000)} s)\n`)
   }
-  if (save) write(sections, machine())
 } finally {
   await stopServers(servers)
 }
@@ -85,26 +87,26 @@ ${Math.round(totalmem() / 2 ** 30)} GiB, Linux, Node ${process.version}, ${descr
 ${missing.length > 0 ? `Not there: ${missing.join(', ')}. ` : ''}Load average before: ${load}.`
 }
 
-/** Writes the sections; those that were not measured now stay as they were. @param {Section[]} sections @param {string} machine */
-function write(sections, machine) {
+/** Writes its part of the results; the others stay as they are. @param {Section} section @param {string} machine */
+function write({ title, blocks, charts }, machine) {
   mkdirSync(`${HERE}charts`, { recursive: true })
-  const parts = new Map(
-    existsSync(RESULTS)
-      ? readFileSync(RESULTS, 'utf8')
-          .split(/^(?=## )/m)
-          .slice(1)
-          .map(part => [titleOf(part), part])
-      : [],
-  )
-  for (const { title, blocks, charts } of sections) {
-    const pictures = Object.keys(charts).map(name => `![${title}](charts/${name}.svg)`)
-    parts.set(title, [`## ${title}`, ...pictures, ...blocks, `_${machine}_`].join('\n\n').concat('\n\n'))
-    for (const [name, svg] of Object.entries(charts)) writeFileSync(`${HERE}charts/${name}.svg`, svg)
-  }
+  const before = existsSync(RESULTS)
+    ? readFileSync(RESULTS, 'utf8')
+        .split(/^(?=## )/m)
+        .slice(1)
+    : []
+  const parts = new Map(before.map(part => [part.slice(3, part.indexOf('\n')), part]))
+  const pictures = Object.keys(charts).map(name => `![${title}](charts/${name}.svg)`)
+  parts.set(title, [`## ${title}`, ...pictures, ...blocks, `_${machine}_`].join('\n\n').concat('\n\n'))
+  for (const [name, svg] of Object.entries(charts)) writeFileSync(`${HERE}charts/${name}.svg`, svg)
   const head =
     '# Results\n\nMade by `npm run bench`; how it is measured is said in [README.md](README.md).\n\n'
-  writeFileSync(RESULTS, head + [...parts.values()].join('').trimEnd().concat('\n'))
+  writeFileSync(
+    RESULTS,
+    head +
+      [...parts.values()]
+        .map(part => part.trimEnd())
+        .join('\n\n')
+        .concat('\n'),
+  )
 }
-
-/** @param {string} part */
-const titleOf = part => part.slice(3, part.indexOf('\n'))

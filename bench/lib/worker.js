@@ -12,6 +12,8 @@ const { store } = await contenders[name].open(Number(port))
 /** Sessions in the store; each slot of a loop has its own. */
 let sids = /** @type {string[]} */ ([])
 let sessions = /** @type {any[]} */ ([])
+/** What requests of the first slots have read, to be touched. */
+let lives = /** @type {any[]} */ ([])
 let turn = 0
 
 const read = (/** @type {string} */ sid) =>
@@ -50,9 +52,9 @@ const tasks = {
 
   async touch(options) {
     if (store.touch === undefined) return null
-    const lives = await Promise.all(
-      sids.slice(0, options.inFlight).map(async sid => live(sid, await read(sid))),
-    )
+    for (let slot = lives.length; slot < options.inFlight; slot++) {
+      lives.push(live(sids[slot], await read(sids[slot])))
+    }
     return measure((slot, done) => store.touch(sids[slot], lives[slot], done), options)
   },
 
@@ -80,12 +82,12 @@ async function saves({ operations, ...rest }, prepare) {
   const total = { cpu: 0, seconds: 0, failed: 0, latencies: /** @type {number[]} */ ([]) }
   const chunks = Math.ceil(operations / chunk)
   for (let i = 0; i < chunks; i++) {
-    const lives = await Promise.all(sids.map(async sid => live(sid, prepare(await read(sid)))))
-    for (const value of lives) edit(value, turn++)
+    const fresh = await Promise.all(sids.map(async sid => live(sid, prepare(await read(sid)))))
+    for (const value of fresh) edit(value, turn++)
     let next = 0
     const save = (/** @type {number} */ _slot, /** @type {any} */ done) => {
       const at = next++
-      store.set(sids[at], lives[at], done)
+      store.set(sids[at], fresh[at], done)
     }
     const measured = await measure(save, { operations: chunk, ...rest })
     total.cpu += measured.cpu
@@ -99,6 +101,7 @@ async function saves({ operations, ...rest }, prepare) {
 
 /** @param {{ bytes: number, count: number }} options */
 async function prepare({ bytes, count }) {
+  lives = []
   sids = Array.from({ length: count }, newSid)
   sessions = sids.map((_, variant) => newSession(bytes, variant))
   for (let at = 0; at < count; at++) {
