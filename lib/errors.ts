@@ -20,10 +20,10 @@ const STATUS: Partial<Record<MemcachedStoreErrorCode, number>> = {
  *
  * | code | status | meaning |
  * |---|---|---|
- * | `ERR_UNAVAILABLE` | 503 | the server cannot be reached, is marked down, or has too much queued |
+ * | `ERR_UNAVAILABLE` | 503 | the server cannot be reached, is marked down, or has too much queued; a session's lock was not free in time |
  * | `ERR_TIMEOUT` | 503 | no answer within the option `timeout` |
  * | `ERR_TOO_LARGE` | | the session is over `maxItemSize`; what was stored before stays |
- * | `ERR_CONFLICT` | 409 | `onConflict: 'reject'`, or too many overlapping writes of one session |
+ * | `ERR_CONFLICT` | 409 | `onConflict: 'reject'`; too many overlapping writes of one session or user; a lock was lost, or its session ended |
  * | `ERR_NOT_SUPPORTED` | | the server does not offer what the method needs |
  * | `ERR_CLOSED` | | the store was closed |
  * | `ERR_PROTOCOL` | | the server answered something that is not memcached's binary protocol |
