@@ -56,13 +56,14 @@ const RULES: readonly ((examination: Examination) => Finding | null)[] = [
   function connections({ statistics: { general, settings } }) {
     const open = Number(general.get('curr_connections') ?? 0)
     const limit = Number(settings.get('maxconns') ?? general.get('max_connections') ?? 0)
+    const own = Number(general.get('reserved_fds') ?? 0)
     const rejected = Number(general.get('rejected_connections') ?? 0)
-    const advice = 'Raise -c: each process of the application needs one, and memcached some 25 of its own.'
-    if (limit > 0 && open >= limit * NEAR) {
-      return { problem: `the connection limit is near: ${count(open)} of ${count(limit)}`, advice }
+    const why = `-c is ${count(limit)}, and memcached keeps ${count(own)} for itself`
+    const advice = 'Raise -c: each process of the application needs one connection.'
+    if (limit > 0 && open >= (limit - own) * NEAR) {
+      return { problem: `the connection limit is near: ${count(open)} are open, ${why}`, advice }
     }
-    if (rejected === 0) return null
-    return { problem: `${count(rejected)} connections were rejected: the limit is ${count(limit)}`, advice }
+    return rejected === 0 ? null : { problem: `${count(rejected)} connections were rejected: ${why}`, advice }
   },
 
   function disabledEvictions({ statistics: { settings } }) {

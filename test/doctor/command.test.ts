@@ -1,0 +1,71 @@
+import { spawnSync } from 'node:child_process'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { fill, sidOf } from '../listing/fill.ts'
+import { hasMemcached, Memcached } from '../support/memcached.ts'
+import { main, run } from './run.ts'
+
+async function start(...flags: string[]): Promise<Memcached> {
+  const server = await Memcached.start(...flags)
+  onTestFinished(() => server.kill())
+  return server
+}
+
+describe('the command', () => {
+  test('--help', async () => {
+    for (const args of [['--help'], ['-h'], ['help'], ['doctor', '--help']]) {
+      const { code, output, complaint } = await run(args)
+      expect(code).toBe(0)
+      expect(output).toMatch(/^Usage: npx express-session-memcached doctor \[servers\]/)
+      expect(complaint).toBe('')
+    }
+  })
+
+  test.each([
+    [[], 'Expected a command'],
+    [['doktor'], 'Unknown command `doktor`'],
+    [['doctor', '--verbose'], '--verbose'],
+    [['doctor', 'a:secret@b:99999'], 'port from 1 to 65535'],
+    [['doctor', '--timeout', 'soon'], 'Expected `--timeout`'],
+  ])('%j: usage, exit code 2', async (args, complaint) => {
+    const result = await run(args)
+    expect(result.code).toBe(2)
+    expect(result.output).toBe('')
+    expect(result.complaint).toContain(complaint)
+    expect(result.complaint).toContain('Usage: ')
+    expect(result.complaint).not.toContain('secret')
+  })
+})
+
+describe.skipIf(!hasMemcached)('the command doctor', () => {
+  test('its exit code says how it went', async () => {
+    const [well, ill, gone] = [await start(), await start('-M'), await start()]
+    await gone.kill()
+    const codes = [well, ill, gone].map(async ({ address }) => (await run(['doctor', address])).code)
+    expect(await Promise.all(codes)).toEqual([0, 1, 2])
+    const { code, output } = await run(['doctor', `${well.address},${ill.address}`, gone.address])
+    expect(code).toBe(2)
+    for (const { address } of [well, ill, gone]) expect(output).toContain(`${address}\n`)
+  })
+
+  test('the environment names the servers', async () => {
+    const { address } = await start()
+    const { code, output } = await run(['doctor'], { MEMCACHED_SERVERS: address })
+    expect(code).toBe(0)
+    expect(output).toContain(address)
+  })
+
+  test.skipIf(spawnSync('script', ['--version']).status !== 0)(
+    'progress is shown on a terminal while many keys are looked at',
+    async () => {
+      const { address } = await start('-m', '512')
+      await fill(address, 500_000, number => [`x:${sidOf(number)}`, 'v'])
+      const command = `${process.execPath} --import tsx ${main} doctor ${address}`
+      const { stdout, status } = spawnSync('script', ['-qec', command, '/dev/null'], { encoding: 'utf8' })
+      expect(status).toBe(0)
+      expect(stdout).toMatch(new RegExp(`\r\x1b\\[K${address}: [\\d,]+ keys\r\x1b\\[K`))
+      // Elsewhere it would only be in the way.
+      const { output, complaint } = await run(['doctor', address])
+      expect(output + complaint).not.toContain('\x1b')
+    },
+  )
+})

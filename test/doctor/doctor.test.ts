@@ -1,0 +1,191 @@
+import { spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import type { AddressInfo } from 'node:net'
+import { connect, createServer, type Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { EmbeddedMemcached } from '../../lib/embedded/index.ts'
+import { Daemon } from '../faults/daemon.ts'
+import { SaslAuthd } from '../faults/saslauthd.ts'
+import { fill, sidOf, stored } from '../listing/fill.ts'
+import { hasMemcached, Memcached } from '../support/memcached.ts'
+import { TcpProxy } from '../support/proxy.ts'
+import { checkUp } from './run.ts'
+
+async function start(...flags: string[]): Promise<Memcached> {
+  const server = await Memcached.start(...flags)
+  onTestFinished(() => server.kill())
+  return server
+}
+
+describe.skipIf(!hasMemcached)('doctor', () => {
+  test('a server that is well: exit code 0', async () => {
+    const { address } = await start()
+    await fill(address, 1200, number => [`sess:${sidOf(number)}`, stored(number)])
+    const { code, output, complaint, findings } = await checkUp(address)
+    expect(findings).toEqual([])
+    expect(code).toBe(0)
+    expect(complaint).toBe('')
+    expect(output).toContain(address)
+    expect(output).toMatch(/memcached \d+\.\d+\.\d+, up \d+ s, answers in [\d.]+ ms/)
+    expect(output).toMatch(/1,200 items, 0 evicted/)
+    expect(output).toMatch(/connections +\d+ of 1,024/)
+    expect(output).toMatch(/1,200 keys under sess:, the largest \d+ bytes of 1 MB/)
+    expect(output).toMatch(/No findings\.\n$/)
+  })
+
+  test('evictions of living items, and a full memory', async () => {
+    const { address } = await start('-m', '2')
+    await fill(address, 6000, number => [`sess:${sidOf(number)}`, stored(number)])
+    const { code, findings } = await checkUp(address)
+    expect(code).toBe(1)
+    expect(findings).toHaveLength(2)
+    expect(findings[0]).toMatch(/^[\d,]+ living items were evicted/)
+    expect(findings[1]).toMatch(/^memory is nearly full: 9\d % of 2 MB/)
+  })
+
+  test('memory nearly full, and nothing evicted yet', async () => {
+    const { address } = await start('-m', '2')
+    await fill(address, 3900, number => [`sess:${sidOf(number)}`, 'v'.repeat(361)])
+    const { code, output, findings } = await checkUp(address)
+    expect(output).toContain('0 evicted')
+    expect(code).toBe(1)
+    expect(findings).toEqual([expect.stringMatching(/^memory is nearly full: 8\d % of 2 MB/)])
+  })
+
+  test('the connection limit is near', async () => {
+    const { address, port } = await start('-c', '60')
+    const sockets = await takeConnections(port, 33)
+    const { code, findings } = await checkUp(address)
+    for (const socket of sockets) socket.destroy()
+    expect(code).toBe(1)
+    expect(findings).toEqual([expect.stringMatching(/^the connection limit is near: 3\d are open, -c is 60/)])
+  })
+
+  test('connections were rejected', async () => {
+    const { address, port } = await start('-c', '60')
+    const sockets = await takeConnections(port, 60)
+    for (const socket of sockets) socket.destroy()
+    const { code, findings } = await checkUp(address)
+    expect(code).toBe(1)
+    expect(findings).toEqual([expect.stringMatching(/^\d+ connections were rejected: -c is 60/)])
+  })
+
+  test('-M', async () => {
+    const { code, findings } = await checkUp((await start('-M')).address)
+    expect(code).toBe(1)
+    expect(findings).toEqual([expect.stringContaining('-M is set')])
+  })
+
+  test('UDP', async () => {
+    const probe = createServer().listen(0, '127.0.0.1')
+    await once(probe, 'listening')
+    const { port } = probe.address() as AddressInfo
+    probe.close()
+    await once(probe, 'close')
+    const { code, findings } = await checkUp((await start('-U', String(port))).address)
+    expect(code).toBe(1)
+    expect(findings).toEqual([expect.stringContaining(`UDP is on (port ${port})`)])
+  })
+
+  test('reachable without authentication from outside loopback', async () => {
+    const { code, findings } = await checkUp((await start('-l', '127.0.0.1,0.0.0.0')).address)
+    expect(code).toBe(1)
+    expect(findings).toEqual([
+      expect.stringMatching(/reachable without authentication from outside loopback.*0\.0\.0\.0/),
+    ])
+  })
+
+  test('several addresses of loopback, or a unix socket, are no such thing', async () => {
+    expect(await checkUp((await start('-l', '127.0.0.1,127.0.0.2')).address)).toMatchObject({ code: 0 })
+    const folder = await mkdtemp(join(tmpdir(), 'memcached-'))
+    onTestFinished(() => rm(folder, { recursive: true, force: true }))
+    const path = join(folder, 'to.sock')
+    await using _daemon = await Daemon.start(['-s', path, '-a', '0777'], path)
+    expect(await checkUp(path)).toMatchObject({ code: 0 })
+  })
+
+  test('a version before the last security fix', async () => {
+    await using proxy = await TcpProxy.start((await start()).address)
+    const version = /[\d.]+/.exec(String(spawnSync('memcached', ['-V']).stdout))?.[0] as string
+    const old = '1.5.13'.padEnd(version.length, '0').slice(0, version.length)
+    proxy.tamper(reply => Buffer.from(reply.toString('latin1').replace(version, old), 'latin1'))
+    const { code, findings } = await checkUp(proxy.address)
+    expect(code).toBe(1)
+    expect(findings).toEqual([
+      expect.stringMatching(/^version 1\.5.* is older than 1\.6\.3, .*CVE-2020-22570/),
+    ])
+  })
+
+  test('a fix that concerns passwords, where passwords are used', async () => {
+    await using authd = await SaslAuthd.start({ ada: 's:ecret' })
+    process.env.SASL_CONF_PATH = authd.folder
+    const { address } = await start('-S', '-l', '127.0.0.1,0.0.0.0')
+    delete process.env.SASL_CONF_PATH
+    const { code, output, complaint, findings } = await checkUp(`ada:s%3Aecret@${address}`)
+    expect(code).toBe(1)
+    // Open to others, but not without a password.
+    expect(findings).toEqual([expect.stringMatching(/older than 1\.6\.42, .*CVE-2026-47783/)])
+    expect(output).toMatch(/sessions +not counted\. .*-S/)
+    expect(output + complaint).not.toContain('ecret')
+    const refused = await checkUp(`ada:wrong@${address}`)
+    expect(refused.code).toBe(2)
+    expect(refused.output).toMatch(/could not be checked\n.*credentials/)
+    expect(refused.output + refused.complaint).not.toContain('wrong')
+  })
+
+  test('the largest session, against the limit of an item', async () => {
+    const { address } = await start('-I', '512k')
+    await fill(address, 3, number => [`sess:${sidOf(number)}`, 'v'.repeat(450_000)])
+    await fill(address, 1, () => ['other', 'v'.repeat(500_000)])
+    const { code, output, findings } = await checkUp(address)
+    expect(output).toMatch(/the largest 439\.5 KB of 512 KB/)
+    expect(code).toBe(1)
+    expect(findings).toEqual([expect.stringMatching(/^the largest session takes 439\.5 KB of the 512 KB/)])
+    expect(await checkUp(address, { prefix: 'elsewhere:' })).toMatchObject({ code: 0 })
+  })
+
+  test('a server that lists no keys is checked all the same', async () => {
+    const { code, output } = await checkUp((await start('-X')).address)
+    expect(output).toMatch(/sessions +not counted\. .*-X/)
+    expect(code).toBe(0)
+  })
+
+  test('several servers, one of them down: exit code 2', async () => {
+    const [well, ill] = [await start(), await start('-M')]
+    const gone = await start()
+    await gone.kill()
+    const { code, output, findings } = await checkUp(`${well.address},${gone.address},${ill.address}`)
+    expect(code).toBe(2)
+    expect(findings).toEqual(['could not be checked', expect.stringContaining('-M')])
+    expect(output).toContain('ECONNREFUSED')
+    for (const { address } of [well, ill, gone]) expect(output).toContain(`${address}\n`)
+  })
+
+  test('one that does not answer', async () => {
+    const frozen = await start()
+    frozen.freeze()
+    const { code, output } = await checkUp(frozen.address, { timeout: 300 })
+    expect(code).toBe(2)
+    expect(output).toContain('within 300 ms')
+  })
+
+  test('an embedded one', async () => {
+    await using server = await EmbeddedMemcached.start()
+    expect(await checkUp(server.address)).toMatchObject({ code: 0 })
+  })
+})
+
+async function takeConnections(port: number, count: number): Promise<Socket[]> {
+  const sockets: Socket[] = []
+  for (let number = 0; number < count; number++) {
+    const socket = connect(port, '127.0.0.1')
+    socket.on('error', () => {})
+    socket.write('version\r\n')
+    sockets.push(socket)
+    await once(socket, 'data')
+  }
+  return sockets
+}
