@@ -1,0 +1,108 @@
+import session from 'express-session'
+import request, { type Agent } from 'supertest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { createApp } from '../../example-app/src/app.ts'
+import { EmbeddedMemcached } from '../../lib/embedded/index.ts'
+import { MemcachedStore } from '../../lib/index.ts'
+
+const secret = 'a secret of the tests, long enough'
+
+let server: EmbeddedMemcached
+let store: MemcachedStore
+
+beforeAll(async () => {
+  server = await EmbeddedMemcached.start()
+  store = new MemcachedStore({ servers: server.address })
+})
+
+afterAll(async () => {
+  await store.close()
+  await server.stop()
+})
+
+/** A browser: it keeps cookies, and says where its forms come from. */
+function browser(app: ReturnType<typeof createApp>): Agent {
+  return request.agent(app).set('Sec-Fetch-Site', 'same-origin')
+}
+
+async function signedIn(app = createApp({ store, secret })): Promise<Agent> {
+  const visitor = browser(app)
+  await visitor.post('/sign-in').type('form').send({ name: 'Ada' }).expect(303)
+  return visitor
+}
+
+const put = (visitor: Agent, key: string, value: string): request.Test =>
+  visitor.post('/values').type('form').send({ key, value })
+
+describe('the page of the example app', () => {
+  test('asks for a name first, and gives no cookie of a session', async () => {
+    const { text, headers } = await request(createApp({ store, secret })).get('/').expect(200)
+    expect(text).toContain('Sign in')
+    expect(JSON.stringify(headers['set-cookie'] ?? [])).not.toContain('session=')
+  })
+
+  test.each(['"dark"', '42', 'true', 'null', '{"apples":3}', '["/shoes"]'])('keeps %s', async value => {
+    const visitor = await signedIn()
+    await put(visitor, 'kept', value).expect(303)
+    const sid = (await store.ids()).at(-1) as string
+    expect(await store.get(sid)).toMatchObject({ user: 'Ada', values: { kept: JSON.parse(value) } })
+    await store.destroy(sid)
+  })
+
+  test('deletes a value', async () => {
+    const visitor = await signedIn()
+    await put(visitor, 'short-lived', '1').expect(303)
+    expect((await visitor.get('/')).text).toContain('short-lived')
+    await visitor.post('/values/delete').type('form').send({ key: 'short-lived' }).expect(303)
+    const { text } = await visitor.get('/')
+    expect(text).not.toContain('name="key" value="short-lived"')
+  })
+
+  test('says what is wrong with invalid JSON, and keeps what was typed', async () => {
+    const visitor = await signedIn()
+    await put(visitor, 'cart', '{"apples": 3}').expect(303)
+    const { text } = await put(visitor, 'draft', '{"pears": ').expect(422)
+    expect(text).toContain('Something is not closed')
+    expect(text).toContain('{&quot;pears&quot;: ')
+    expect(text).toContain('apples')
+  })
+
+  test('shows markup as text', async () => {
+    const visitor = await signedIn()
+    await put(visitor, '<b>', '"<script>alert(1)</script>"').expect(303)
+    const { text } = await visitor.get('/')
+    expect(text).not.toContain('<script>alert(1)')
+    expect(text).not.toContain('<b>')
+  })
+
+  test('finds the session again after a restart of the app', async () => {
+    const before = createApp({ store, secret })
+    const visitor = await signedIn(before)
+    await put(visitor, 'survivor', '"still here"').expect(303)
+    const cookies = (await visitor.get('/')).headers['set-cookie'] as unknown as string[]
+    const again = new MemcachedStore({ servers: server.address })
+    const cookie = cookies.map(one => one.split(';')[0]).join('; ')
+    const { text } = await request(createApp({ store: again, secret }))
+      .get('/')
+      .set('Cookie', cookie)
+    expect(text).toContain('still here')
+    await again.close()
+  })
+
+  test('refuses a form of another site', async () => {
+    const visitor = await signedIn()
+    await put(visitor, 'forged', '1').set('Sec-Fetch-Site', 'cross-site').expect(403)
+  })
+
+  test('signs out', async () => {
+    const visitor = await signedIn()
+    await visitor.post('/sign-out').type('form').send({}).expect(303)
+    expect((await visitor.get('/')).text).toContain('Sign in')
+  })
+
+  test('runs on any store of express-session', async () => {
+    const visitor = await signedIn(createApp({ store: new session.MemoryStore(), secret }))
+    await put(visitor, 'anywhere', '1').expect(303)
+    expect((await visitor.get('/').expect(200)).text).toContain('anywhere')
+  })
+})
