@@ -6,9 +6,9 @@ import type { Expiry } from '../session/expiry.ts'
 import type { Keys } from '../session/key.ts'
 import type { Counts } from './counts.ts'
 import type { Lanes } from './lanes.ts'
+import type { Turns } from './locks/turns.ts'
 import type { Recent } from './recent.ts'
-import type { Turns } from './turns.ts'
-import type { WaitingChange } from './user-index.ts'
+import type { WaitingChange } from './users/user-index.ts'
 
 /** What the operations work with: one set per store. */
 export interface Context {

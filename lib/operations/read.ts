@@ -4,7 +4,7 @@ import { TOMBSTONE } from '../session/codec.ts'
 import { attachRevision, Revision } from '../session/revision.ts'
 import type { Context, Done } from './context.ts'
 import { textIn } from './item.ts'
-import { knownUser } from './user-of.ts'
+import { knownUser } from './users/user-of.ts'
 
 /** Reads a session: one round trip. Null where there is none, it is over, or it was logged out. */
 export function read(context: Context, sid: string, done: Done<SessionData | null>): void {

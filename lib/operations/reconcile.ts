@@ -8,10 +8,10 @@ import { merge, same } from '../session/merge.ts'
 import type { ConflictOutcome, Context, Done } from './context.ts'
 import { before } from './deadline.ts'
 import { isRevoked } from './destroy.ts'
-import { enlist } from './enlist.ts'
 import { replied, textIn, toItem } from './item.ts'
 import { type Save, settle } from './save.ts'
-import { knownUser, userOf } from './user-of.ts'
+import { enlist } from './users/enlist.ts'
+import { knownUser, userOf } from './users/user-of.ts'
 
 /** In one process saves of a session take turns, so this many lost races need many processes. */
 const MOST_ATTEMPTS = 32

@@ -7,11 +7,11 @@ import { attachRevision, Revision, revisionOf } from '../session/revision.ts'
 import type { Context, Done } from './context.ts'
 import { before } from './deadline.ts'
 import { destroy } from './destroy.ts'
-import { enlist, keepListed } from './enlist.ts'
 import { type Item, toItem } from './item.ts'
 import { reconcile } from './reconcile.ts'
 import { refresh } from './touch.ts'
-import { userOf } from './user-of.ts'
+import { enlist, keepListed } from './users/enlist.ts'
+import { userOf } from './users/user-of.ts'
 
 /** One save on its way: the session as it was when the save was asked for. */
 export interface Save {

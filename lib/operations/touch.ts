@@ -6,9 +6,9 @@ import { expiresOf, type Lifetime } from '../session/expiry.ts'
 import { Revision, revisionOf } from '../session/revision.ts'
 import type { Context, Done } from './context.ts'
 import { destroy } from './destroy.ts'
-import { keepListed } from './enlist.ts'
 import { textIn, toItem } from './item.ts'
-import { knownUser } from './user-of.ts'
+import { keepListed } from './users/enlist.ts'
+import { knownUser } from './users/user-of.ts'
 
 /**
  * Keeps a session alive. Nothing goes over the wire while the stored expiry lags by less than

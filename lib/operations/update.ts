@@ -7,10 +7,10 @@ import type { Lifetime } from '../session/expiry.ts'
 import { revisionOf } from '../session/revision.ts'
 import type { Context } from './context.ts'
 import { bury } from './destroy.ts'
-import { enlist, keepListed } from './enlist.ts'
 import { replied, toItem } from './item.ts'
 import { sessionIn } from './read.ts'
-import { userOf } from './user-of.ts'
+import { enlist, keepListed } from './users/enlist.ts'
+import { userOf } from './users/user-of.ts'
 
 /** Changes a session in place, or returns another one. */
 export type Change = (session: SessionData) => SessionData | void | Promise<SessionData | void>

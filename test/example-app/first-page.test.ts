@@ -9,10 +9,12 @@ const secret = 'a secret of the tests, long enough'
 
 let server: EmbeddedMemcached
 let store: MemcachedStore
+let app: ReturnType<typeof createApp>
 
 beforeAll(async () => {
   server = await EmbeddedMemcached.start()
   store = new MemcachedStore({ servers: server.address })
+  app = createApp({ store, secret })
 })
 
 afterAll(async () => {
@@ -21,12 +23,12 @@ afterAll(async () => {
 })
 
 /** A browser: it keeps cookies, and says where its forms come from. */
-function browser(app: ReturnType<typeof createApp>): Agent {
-  return request.agent(app).set('Sec-Fetch-Site', 'same-origin')
+function browser(of: typeof app): Agent {
+  return request.agent(of).set('Sec-Fetch-Site', 'same-origin')
 }
 
-async function signedIn(app = createApp({ store, secret })): Promise<Agent> {
-  const visitor = browser(app)
+async function signedIn(to = app): Promise<Agent> {
+  const visitor = browser(to)
   await visitor.post('/sign-in').type('form').send({ name: 'Ada' }).expect(303)
   return visitor
 }
@@ -36,7 +38,7 @@ const put = (visitor: Agent, key: string, value: string): request.Test =>
 
 describe('the page of the example app', () => {
   test('asks for a name first, and gives no cookie of a session', async () => {
-    const { text, headers } = await request(createApp({ store, secret })).get('/').expect(200)
+    const { text, headers } = await request(app).get('/').expect(200)
     expect(text).toContain('Sign in')
     expect(JSON.stringify(headers['set-cookie'] ?? [])).not.toContain('session=')
   })
@@ -76,8 +78,7 @@ describe('the page of the example app', () => {
   })
 
   test('finds the session again after a restart of the app', async () => {
-    const before = createApp({ store, secret })
-    const visitor = await signedIn(before)
+    const visitor = await signedIn()
     await put(visitor, 'survivor', '"still here"').expect(303)
     const cookies = (await visitor.get('/')).headers['set-cookie'] as unknown as string[]
     const again = new MemcachedStore({ servers: server.address })

@@ -27,9 +27,10 @@ const ends: Step[][] = [
 describe.skipIf(servers === null)('a logout amid slow requests', () => {
   const prefix = `logout-${randomUUID()}:`
   const options: MemcachedStoreOptions = { servers: servers as string, prefix, touchAfter: 0 }
-  const store = new MemcachedStore(options)
+  let store: MemcachedStore
   let others: App[]
   beforeAll(async () => {
+    store = new MemcachedStore(options)
     others = await Promise.all([0, 1].map(() => ChildApp.start({ store: options, resave: true })))
   })
   afterAll(() => Promise.all([store.close(), ...others.map(app => app[Symbol.asyncDispose]())]))

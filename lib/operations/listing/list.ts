@@ -1,11 +1,11 @@
 import type { SessionData } from 'express-session'
-import type { MemcachedNode } from '../memcached/node.ts'
-import { OK, type Reply } from '../memcached/reply.ts'
-import type { ListedItem } from '../memcached/walk.ts'
-import { splitName } from '../session/codec.ts'
-import type { Context } from './context.ts'
+import type { MemcachedNode } from '../../memcached/node.ts'
+import { OK, type Reply } from '../../memcached/reply.ts'
+import type { ListedItem } from '../../memcached/walk.ts'
+import { splitName } from '../../session/codec.ts'
+import type { Context } from '../context.ts'
+import { sessionIn } from '../read.ts'
 import { type Choose, pages } from './pages.ts'
-import { sessionIn } from './read.ts'
 import { fromEach, onEach } from './side-by-side.ts'
 
 /** A living session and its id. */

@@ -1,9 +1,9 @@
 import type { SessionData } from 'express-session'
-import { revisionOf } from '../session/revision.ts'
-import { type Entry, formatIndex, type UserIndex } from '../session/user-index.ts'
-import type { Context } from './context.ts'
-import { revoke } from './destroy.ts'
-import { readMany } from './read-many.ts'
+import { revisionOf } from '../../session/revision.ts'
+import { type Entry, formatIndex, type UserIndex } from '../../session/user-index.ts'
+import type { Context } from '../context.ts'
+import { revoke } from '../destroy.ts'
+import { readMany } from '../read-many.ts'
 import { mostBytes, readIndex, writeIndex } from './user-index.ts'
 
 /** So many sessions of one user may live; the oldest beyond them are destroyed. */

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
 import { inspect } from 'node:util'
-import { MemcachedStoreError } from '../errors.ts'
-import type { Context } from './context.ts'
+import { MemcachedStoreError } from '../../errors.ts'
+import type { Context } from '../context.ts'
 import { Lease } from './lease.ts'
 
 /** How a session is locked. In seconds, as `ttl` and memcached's own times. */

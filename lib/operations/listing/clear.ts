@@ -1,6 +1,6 @@
-import type { MemcachedNode } from '../memcached/node.ts'
-import type { ListedItem } from '../memcached/walk.ts'
-import type { Context } from './context.ts'
+import type { MemcachedNode } from '../../memcached/node.ts'
+import type { ListedItem } from '../../memcached/walk.ts'
+import type { Context } from '../context.ts'
 import { pages } from './pages.ts'
 import { onEach } from './side-by-side.ts'
 

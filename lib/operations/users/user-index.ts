@@ -1,10 +1,10 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import { ConnectionLostError, MemcachedStoreError } from '../errors.ts'
-import type { ReplyCallback } from '../memcached/node.ts'
-import { NOT_FOUND, OK } from '../memcached/reply.ts'
-import { EMPTY, formatIndex, parseIndex, type UserIndex } from '../session/user-index.ts'
-import type { Context } from './context.ts'
-import { replied } from './item.ts'
+import { ConnectionLostError, MemcachedStoreError } from '../../errors.ts'
+import type { ReplyCallback } from '../../memcached/node.ts'
+import { NOT_FOUND, OK } from '../../memcached/reply.ts'
+import { EMPTY, formatIndex, parseIndex, type UserIndex } from '../../session/user-index.ts'
+import type { Context } from '../context.ts'
+import { replied } from '../item.ts'
 
 /** A user's index as memcached holds it, with the CAS token to change it by. */
 export interface StoredIndex {

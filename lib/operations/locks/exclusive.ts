@@ -1,10 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Session, SessionData } from 'express-session'
-import { asError, MemcachedStoreError } from './errors.ts'
-import type { Context } from './operations/context.ts'
-import type { Lease } from './operations/lease.ts'
-import { acquire, type LockOptions, type LockSettings, readLockOptions, release } from './operations/lock.ts'
-import { revisionOf } from './session/revision.ts'
+import { asError, MemcachedStoreError } from '../../errors.ts'
+import { revisionOf } from '../../session/revision.ts'
+import type { Context } from '../context.ts'
+import type { Lease } from './lease.ts'
+import { acquire, type LockOptions, type LockSettings, readLockOptions, release } from './lock.ts'
 
 declare global {
   namespace Express {

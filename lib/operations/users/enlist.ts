@@ -1,6 +1,6 @@
-import type { Lifetime } from '../session/expiry.ts'
-import { isListed, list, type UserIndex } from '../session/user-index.ts'
-import type { Context } from './context.ts'
+import type { Lifetime } from '../../session/expiry.ts'
+import { isListed, list, type UserIndex } from '../../session/user-index.ts'
+import type { Context } from '../context.ts'
 import { isCrowded, review } from './review.ts'
 import { changeIndex, type IndexChange } from './user-index.ts'
 
