@@ -41,7 +41,11 @@ describe.skipIf(!hasMemcached)('nothing is left after close', () => {
     await using memcached = await Memcached.start()
     await using proxy = await TcpProxy.start(memcached.address)
     proxy.delay(100)
-    expect(await run(proxy.address, when)).toEqual({ left: [], late: 'ERR_CLOSED', outcomes: ['ok'] })
+    expect(await run(proxy.address, when, { timeout: 2000 })).toEqual({
+      left: [],
+      late: 'ERR_CLOSED',
+      outcomes: ['ok'],
+    })
     await until(() => proxy.open === 0)
   })
 
