@@ -99,6 +99,41 @@ describe('README.md', () => {
     expect(out).toBe('50\n')
   })
 
+  test('a user is signed out everywhere else', async () => {
+    const code = snippet('js', 'destroyAllOf').replace('{ userOf', `{ servers: '${server.address}', userOf`)
+    const [options, calls] = code.split('\n\n') as [string, string]
+    const out = await runModule(`import { MemcachedStore } from 'express-session-memcached'
+      ${options}
+      const req = { sessionID: 'here' }
+      for (const sid of ['here', 'there']) await store.set(sid, { cookie: {}, user: 'ada' })
+      console.log((await store.sessionsOf('ada')).map(({ sid }) => sid).join())
+      ${calls}
+      console.log((await store.sessionsOf('ada')).map(({ sid }) => sid).join())
+      await store.close()`)
+    expect(out).toBe('there,here\nhere\n')
+  })
+
+  test('exclusive requests count exactly', async () => {
+    const out = await runModule(`import express from 'express'
+      import session from 'express-session'
+      import { MemcachedStore } from 'express-session-memcached'
+      const store = new MemcachedStore({ servers: '${server.address}' })
+      const app = express()
+      app.use(session({ store, secret: 'x', resave: false, saveUninitialized: false }))
+      app.get('/', (req, res) => { req.session.orders = 0; res.send('') })
+      ${snippet('js', 'store.exclusive')}
+      const listener = app.listen(0, '127.0.0.1', async () => {
+        const url = 'http://127.0.0.1:' + listener.address().port
+        const cookie = (await fetch(url)).headers.get('set-cookie').split(';')[0]
+        const order = () => fetch(url + '/checkout', { method: 'POST', headers: { cookie } }).then(res => res.text())
+        console.log((await Promise.all(Array.from({ length: 20 }, order))).includes('Order 20'))
+        await store.close()
+        listener.close()
+        listener.closeAllConnections()
+      })`)
+    expect(out).toBe('true\n')
+  })
+
   test.skipIf(!hasPython)(
     `Python reads a session${hasPython ? '' : ' (needs python3-memcache)'}`,
     async () => {
