@@ -188,7 +188,7 @@ export class MemcachedStore extends Store {
   override all(): Promise<IdentifiedSession[]>
   override all(callback: Callback<IdentifiedSession[]>): void
   override all(callback?: Callback<IdentifiedSession[]>): Promise<IdentifiedSession[]> | void {
-    return this.#settle(callback, done => follow(toArray(this.sessions()), done))
+    return this.#settleLong(callback, () => toArray(this.sessions()))
   }
 
   /** The ids of all living sessions; reads hardly any values. Fails as {@link sessions} does. */
@@ -197,7 +197,7 @@ export class MemcachedStore extends Store {
   ids(callback?: Callback<string[]>): Promise<string[]> | void {
     const ids: string[] = []
     const listed = (): Promise<string[]> => everyId(this.#context, sid => ids.push(sid)).then(() => ids)
-    return this.#settle(callback, done => follow(listed(), done))
+    return this.#settleLong(callback, listed)
   }
 
   /** How many sessions are alive; reads hardly any values. Fails as {@link sessions} does. */
@@ -206,7 +206,7 @@ export class MemcachedStore extends Store {
   override length(callback?: Callback<number>): Promise<number> | void {
     let count = 0
     const counted = (): Promise<number> => everyId(this.#context, () => count++).then(() => count)
-    return this.#settle(callback, done => follow(counted(), done))
+    return this.#settleLong(callback, counted)
   }
 
   /**
@@ -217,14 +217,14 @@ export class MemcachedStore extends Store {
   override clear(): Promise<void>
   override clear(callback: Callback | undefined): void
   override clear(callback?: Callback): Promise<void> | void {
-    return this.#settle(callback, done => follow(clear(this.#context), done))
+    return this.#settleLong(callback, () => clear(this.#context))
   }
 
   /** What each server tells of itself, and what this process has done. A server that is down fails nothing. */
   stats(): Promise<StoreStats>
   stats(callback: Callback<StoreStats>): void
   stats(callback?: Callback<StoreStats>): Promise<StoreStats> | void {
-    return this.#settle(callback, done => follow(stats(this.#context), done))
+    return this.#settleLong(callback, () => stats(this.#context))
   }
 
   /**
@@ -269,7 +269,7 @@ export class MemcachedStore extends Store {
     return session
   }
 
-  /** Lets operations on their way end, then closes every connection. A client of your own stays open. */
+  /** Lets operations on their way end, but for listings, then closes every connection. A client of your own stays open. */
   close(): Promise<void>
   close(callback: Callback): void
   close(callback?: Callback): Promise<void> | void {
@@ -313,9 +313,15 @@ export class MemcachedStore extends Store {
     })
   }
 
+  /** The same for what has no deadline: `close` ends it rather than wait for it. */
+  #settleLong<T>(callback: Callback<T> | undefined, start: () => Promise<T>): Promise<T> | void {
+    const result = this.#closing === undefined ? start() : Promise.reject<T>(closedError())
+    return callback === undefined ? result : follow(result, onFreshTick(callback))
+  }
+
   #run<T>(start: (done: Done<T>) => void, done: Done<T>): void {
     if (this.#closing !== undefined) {
-      done(new MemcachedStoreError('ERR_CLOSED', 'The store is closed'))
+      done(closedError())
       return
     }
     this.#pending++
@@ -335,6 +341,10 @@ export class MemcachedStore extends Store {
   #note(error: Error): void {
     if (error instanceof MemcachedStoreError && error.code === 'ERR_TIMEOUT') this.#context.counts.timeouts++
   }
+}
+
+function closedError(): MemcachedStoreError {
+  return new MemcachedStoreError('ERR_CLOSED', 'The store is closed')
 }
 
 function onFreshTick<T>(callback: Callback<T>): Done<T> {

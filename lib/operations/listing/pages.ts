@@ -1,8 +1,8 @@
 import type { MemcachedNode } from '../../memcached/node.ts'
 import type { ListedItem } from '../../memcached/walk.ts'
 
-/** Keys of one server that are held at a time: some 5 MB. */
-const MOST_KEYS = 50_000
+/** Keys of one server that are held at a time: some 20 MB. */
+const MOST_KEYS = 150_000
 const LAST_BIT = 1 << 29
 
 /**
