@@ -1,3 +1,5 @@
+import './outage.js'
+import './place.js'
 import { swapFrom } from './swap.js'
 
 /* Forms and links marked data-swap work without a script; with it the page stays and only parts change. */

@@ -3,7 +3,9 @@ import express, { type Express } from 'express'
 import session, { type Store } from 'express-session'
 import { errorHandler, notFound } from './routes/errors.ts'
 import { homeRoutes } from './routes/home.ts'
+import { healthRoutes, placeRoutes } from './routes/place.ts'
 import { signInRoutes } from './routes/sign-in.ts'
+import { troubleRoutes } from './routes/trouble.ts'
 import { valueRoutes } from './routes/values.ts'
 import { BrowserCookie } from './security/browser-cookie.ts'
 import { securityHeaders } from './security/headers.ts'
@@ -33,32 +35,33 @@ export function createApp({ store, secret, servers }: AppOptions): Express {
   app.use('/assets', express.static(PUBLIC, { index: false, maxAge: '1h' }))
   app.use(sameOrigin)
   app.use(express.urlencoded({ extended: false, limit: '200kb' }))
-  app.use(
-    session({
-      store,
-      secret,
-      // Not the default name: who knows it need not know what this runs on.
-      name: 'session',
-      // Visitors who have not signed in get no cookie, and no place in memcached.
-      saveUninitialized: false,
-      // What has not changed is not written again.
-      resave: false,
-      // Each visit gives the session its whole hour again, in the browser, too.
-      rolling: true,
-      cookie: {
-        // With an age the cookie stays when the browser is closed; without one it goes.
-        maxAge: HOUR,
-        // No script can read it.
-        httpOnly: true,
-        // Sent over https only, where the page was loaded over https. In production: true.
-        secure: 'auto',
-        // Not sent with forms and scripts of other sites.
-        sameSite: 'lax',
-      },
-    }),
-  )
+  const sessions = session({
+    store,
+    secret,
+    // Not the default name: who knows it need not know what this runs on.
+    name: 'session',
+    // Visitors who have not signed in get no cookie, and no place in memcached.
+    saveUninitialized: false,
+    // What has not changed is not written again.
+    resave: false,
+    // Each visit gives the session its whole hour again, in the browser, too.
+    rolling: true,
+    cookie: {
+      // With an age the cookie stays when the browser is closed; without one it goes.
+      maxAge: HOUR,
+      // No script can read it.
+      httpOnly: true,
+      // Sent over https only, where the page was loaded over https. In production: true.
+      secure: 'auto',
+      // Not sent with forms and scripts of other sites.
+      sameSite: 'lax',
+    },
+  })
+  // These work while memcached is down.
+  app.use(troubleRoutes(context), placeRoutes(context, sessions), healthRoutes(sessions))
+  app.use(sessions)
   app.use(homeRoutes(context), signInRoutes(context), valueRoutes(context))
   app.use(notFound)
-  app.use(errorHandler)
+  app.use(errorHandler(context))
   return app
 }

@@ -1,8 +1,11 @@
+import type { Health } from '../memcached/health.ts'
 import { colourName, type SignedIn } from '../session/data.ts'
 import type { Place } from '../session/place.ts'
 import { type Html, html } from './html.ts'
 import { layout } from './layout.ts'
+import { outageNotice } from './outage.ts'
 import { placePanel } from './panels/place.ts'
+import { serversPanel } from './panels/servers.ts'
 import { type Draft, valuesPanel } from './panels/values.ts'
 
 /** All that the first page of somebody who is signed in shows. */
@@ -11,6 +14,7 @@ export interface View {
   /** This browser's id. */
   readonly browser: string | undefined
   readonly place: Place
+  readonly servers: readonly Health[]
   readonly draft?: Draft | undefined
   readonly editing?: string | undefined
 }
@@ -24,9 +28,11 @@ export function homePage(view: View): Html {
         <strong>${view.session.user}</strong> in ${colourName(browser)}</span>
       <form method="post" action="/sign-out"><button>Sign out</button></form>`,
     body: html`
+      ${outageNotice(undefined)}
       <div class="columns">
         ${valuesPanel(view)}
         ${placePanel(view.place)}
-      </div>`,
+      </div>
+      ${serversPanel(view.servers)}`,
   })
 }

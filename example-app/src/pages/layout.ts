@@ -5,19 +5,23 @@ interface Page {
   /** Who is signed in, at the top. */
   readonly account?: Html
   readonly body: Html
+  /** More for the `head`. */
+  readonly head?: Html
 }
 
 /** The frame of every page. */
-export function layout({ title, account, body }: Page): Html {
+export function layout({ title, account, body, head }: Page): Html {
   return html`<!doctype html>
 <html lang="en">
 <head>
   <meta charset="utf-8">
   <meta name="viewport" content="width=device-width, initial-scale=1">
   <meta name="color-scheme" content="light dark">
+  ${head}
   <title>${title} · express-session-memcached</title>
   <link rel="icon" href="/assets/icon.svg" type="image/svg+xml">
   <link rel="stylesheet" href="/assets/style.css">
+  <link rel="stylesheet" href="/assets/place.css">
   <script type="module" src="/assets/page.js"></script>
 </head>
 <body>

@@ -1,21 +1,26 @@
-import type { NextFunction, Request, Response } from 'express'
+import type { ErrorRequestHandler, NextFunction, Request, Response } from 'express'
+import { readHealth } from '../memcached/health.ts'
 import { errorPage } from '../pages/error.ts'
 import { PageError } from '../pages/page-error.ts'
+import type { Context } from './context.ts'
 
 export function notFound(_req: Request, _res: Response, next: NextFunction): void {
   next(new PageError(404, 'There is no such page', 'Everything this app has to show is on its first page.'))
 }
 
 /** Errors look like the rest of the app. Four parameters are what makes this one an error handler for Express. */
-export function errorHandler(error: unknown, _req: Request, res: Response, next: NextFunction): void {
-  if (res.headersSent) {
-    next(error)
-    return
+export function errorHandler({ store, servers }: Context): ErrorRequestHandler {
+  return async (error: unknown, _req, res, next) => {
+    if (res.headersSent) {
+      next(error)
+      return
+    }
+    const page = toPageError(error)
+    if (page.status === 500) console.error(error)
+    if (page.status === 503) res.set('Retry-After', '2')
+    const health = page.status === 503 ? await readHealth(store, servers) : []
+    res.status(page.status).send(errorPage(page, health).source)
   }
-  const page = toPageError(error)
-  if (page.status === 500) console.error(error)
-  if (page.status === 503) res.set('Retry-After', '2')
-  res.status(page.status).send(errorPage(page).source)
 }
 
 /** Errors of Express and of the store say which HTTP status fits them. */

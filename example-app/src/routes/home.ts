@@ -1,4 +1,5 @@
 import { type Request, type Response, Router } from 'express'
+import { readHealth } from '../memcached/health.ts'
 import type { View } from '../pages/home.ts'
 import { homePage } from '../pages/home.ts'
 import { signInPage } from '../pages/sign-in.ts'
@@ -26,11 +27,16 @@ export async function showHome(
   session: SignedIn,
   state: Pick<View, 'draft' | 'editing'> = {},
 ): Promise<void> {
+  const [place, servers] = await Promise.all([
+    findPlace(context, req.sessionID, session),
+    readHealth(context.store, context.servers),
+  ])
   const view: View = {
     ...state,
     session,
     browser: context.browsers.read(req),
-    place: await findPlace(context, req.sessionID, session),
+    place,
+    servers,
   }
   res.send(homePage(view).source)
 }

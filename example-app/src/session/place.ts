@@ -11,6 +11,15 @@ export interface Place {
   /** As it is stored. */
   readonly text: string
   readonly bytes: number
+  /** Undefined for a session without a date. */
+  readonly life: Life | undefined
+}
+
+/** Both in milliseconds. */
+export interface Life {
+  readonly left: number
+  /** What a visit gives it again. */
+  readonly whole: number
 }
 
 export async function findPlace(
@@ -32,5 +41,14 @@ export async function findPlace(
     holders: held.map(({ address }) => address),
     text,
     bytes: held[0]?.item.bytes ?? Buffer.byteLength(text),
+    life: lifeIn(text),
   }
+}
+
+/** The stored cookie's date is when memcached lets go of the session (the store adds `touchAfter` to that). */
+function lifeIn(text: string): Life | undefined {
+  const { cookie } = JSON.parse(text) as { cookie?: { expires?: string; originalMaxAge?: number } }
+  const left = Date.parse(cookie?.expires ?? '') - Date.now()
+  const whole = cookie?.originalMaxAge ?? 0
+  return Number.isNaN(left) || whole <= 0 ? undefined : { left: Math.max(left, 0), whole }
 }

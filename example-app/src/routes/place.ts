@@ -1,0 +1,54 @@
+import { type ErrorRequestHandler, type RequestHandler, Router } from 'express'
+import { readHealth } from '../memcached/health.ts'
+import { outageNotice } from '../pages/outage.ts'
+import { placeParts } from '../pages/panels/place.ts'
+import { serverList } from '../pages/panels/servers.ts'
+import { isSignedIn } from '../session/data.ts'
+import { onlyLook } from '../session/look.ts'
+import { findPlace } from '../session/place.ts'
+import type { Context } from './context.ts'
+
+/**
+ * News for pages that are open: where the session is and how its servers are. It answers in an outage,
+ * too, so it comes before the app's own use of `sessions`.
+ */
+export function placeRoutes(context: Context, sessions: RequestHandler): Router {
+  const outage: ErrorRequestHandler = async (error, req, res, next) => {
+    if ((error as { status?: number }).status !== 503) {
+      next(error)
+      return
+    }
+    onlyLook(req)
+    const servers = await readHealth(context.store, context.servers)
+    const down = servers.filter(({ stats }) => !stats.reachable)
+    res.send(`${outageNotice(down)}${serverList(servers)}`)
+  }
+  const news: RequestHandler = async (req, res) => {
+    const { session, sessionID } = req
+    onlyLook(req)
+    res.set('Cache-Control', 'no-store')
+    if (!isSignedIn(session)) {
+      res.status(204).end()
+      return
+    }
+    const [place, servers] = await Promise.all([
+      findPlace(context, sessionID, session),
+      readHealth(context.store, context.servers),
+    ])
+    res.send(`${outageNotice(undefined)}${placeParts(place)}${serverList(servers)}`)
+  }
+  return Router().get('/place', sessions, news, outage)
+}
+
+/** Asked by the page of an outage: can sessions be read again? Answers 200 in any case. */
+export function healthRoutes(sessions: RequestHandler): Router {
+  const well: RequestHandler = (req, res) => {
+    onlyLook(req)
+    res.json({ well: true })
+  }
+  const unwell: ErrorRequestHandler = (_error, req, res, _next) => {
+    onlyLook(req)
+    res.json({ well: false })
+  }
+  return Router().get('/health', sessions, well, unwell)
+}
