@@ -1,42 +1,72 @@
 /**
  * Asks the server for a page and takes over the parts that differ. `cause` is the form or link that
- * asked: its own part is replaced, too, while other parts in which somebody is typing stay.
+ * asked: the part it is in is replaced, too, while others in which somebody is typing stay.
  */
 export async function swapFrom(url, options, cause) {
   cause.setAttribute('aria-busy', 'true')
-  for (const button of cause.querySelectorAll('button')) button.disabled = true
+  const buttons = Array.from(cause.querySelectorAll('button'))
+  for (const button of buttons) button.disabled = true
   try {
-    const response = await fetch(url, options)
-    const page = new DOMParser().parseFromString(await response.text(), 'text/html')
-    if (page.getElementById('values') === null) location.assign('/')
-    else swap(page, cause)
+    const page = await askForPage(url, options)
+    if (page === null) location.assign('/')
+    else {
+      swap(page, cause)
+      const problem = document.querySelector('[aria-invalid="true"]')
+      const field = problem ?? document.querySelector('.editor textarea')
+      field?.focus()
+    }
   } catch {
     // The app cannot be reached: the browser's own page says so best.
     location.assign('/')
   } finally {
     cause.removeAttribute('aria-busy')
-    for (const button of cause.querySelectorAll('button')) button.disabled = false
+    for (const button of buttons) button.disabled = false
   }
 }
 
-/** Parts of a page that may be replaced alone, by their ids. */
-const PARTS = '[data-live], .add'
+/** The same where nobody pressed anything. It is no visit: the session's life goes on running down. */
+export async function swapLive(url) {
+  const page = await askForPage(url, { headers: { 'X-Look': '1' } }).catch(() => null)
+  // In an outage the page stays as it is.
+  if (page !== null) swap(page)
+}
+
+async function askForPage(url, options) {
+  const response = await fetch(url, options)
+  const page = new DOMParser().parseFromString(await response.text(), 'text/html')
+  return page.getElementById('values') === null ? null : page
+}
 
 function swap(page, cause) {
-  for (const part of page.querySelectorAll(PARTS)) replacePart(part, cause)
-  const problem = document.querySelector('[aria-invalid="true"]')
-  const field = problem ?? document.querySelector('.editor textarea')
-  field?.focus()
+  for (const part of page.querySelectorAll('[data-live]')) replacePart(part, cause)
+  const own = cause?.closest('[data-part]')
+  const fresh = own && page.getElementById(own.id)
+  if (fresh) replacePart(fresh, cause)
 }
 
 export function replacePart(fresh, cause) {
   const old = document.getElementById(fresh.id)
-  if (old === null || old.innerHTML === fresh.innerHTML) return
-  const focused = document.activeElement?.id
+  if (old === null) return
+  keepEditors(old, fresh, cause)
+  if (old.innerHTML === fresh.innerHTML) return
+  const focused = document.activeElement
   for (const row of fresh.querySelectorAll('tr[data-edit]')) {
     const before = document.getElementById(row.id)
     if (before?.dataset.edit !== row.dataset.edit) row.classList.add('changed')
   }
+  const inside = old.contains(focused)
   old.replaceChildren(...fresh.childNodes)
-  if (focused) document.getElementById(focused)?.focus()
+  if (inside && focused.id) document.getElementById(focused.id)?.focus()
+}
+
+/** A row that somebody is typing in stays, whatever others do to it: saving it says so. */
+function keepEditors(old, fresh, cause) {
+  for (const editor of old.querySelectorAll('tr[data-editing]')) {
+    if (cause !== undefined && editor.contains(cause)) continue
+    const row = Array.from(fresh.children).find(child => child.id === editor.id)
+    const typed = document.importNode(editor, true)
+    typed.querySelector('textarea').value = editor.querySelector('textarea').value
+    if (row === undefined) fresh.append(typed)
+    else row.replaceWith(typed)
+  }
 }

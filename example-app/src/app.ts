@@ -1,8 +1,13 @@
 import { fileURLToPath } from 'node:url'
 import express, { type Express } from 'express'
 import session, { type Store } from 'express-session'
+import { Codes } from './join/codes.ts'
+import { Watcher } from './live/watcher.ts'
+import { browserRoutes } from './routes/browsers.ts'
 import { errorHandler, notFound } from './routes/errors.ts'
 import { homeRoutes } from './routes/home.ts'
+import { joinRoutes } from './routes/join.ts'
+import { liveRoutes } from './routes/live.ts'
 import { healthRoutes, placeRoutes } from './routes/place.ts'
 import { signInRoutes } from './routes/sign-in.ts'
 import { troubleRoutes } from './routes/trouble.ts'
@@ -19,16 +24,19 @@ export interface AppOptions {
   readonly secret: string
   /** Where the sessions are, for the page to show it. */
   readonly servers?: Servers | undefined
+  /** Milliseconds for which a code for joining is good; a minute. */
+  readonly codeLife?: number | undefined
 }
 
 const HOUR = 60 * 60 * 1000
 const PUBLIC = fileURLToPath(new URL('../public', import.meta.url))
 
 /** The app, not listening yet. */
-export function createApp({ store, secret, servers }: AppOptions): Express {
+export function createApp({ store, secret, servers, codeLife }: AppOptions): Express {
   const app = express()
   const browsers = new BrowserCookie(secret)
-  const context = { store, servers, browsers }
+  const codes = servers && new Codes(servers.addresses, codeLife)
+  const context = { store, servers, browsers, codes, live: new Watcher(store) }
   app.disable('x-powered-by')
   // Behind a TLS proxy also: app.set('trust proxy', 1), so that `secure: 'auto'` sees the visitor's https.
   app.use(securityHeaders())
@@ -60,7 +68,9 @@ export function createApp({ store, secret, servers }: AppOptions): Express {
   // These work while memcached is down.
   app.use(troubleRoutes(context), placeRoutes(context, sessions), healthRoutes(sessions))
   app.use(sessions)
+  app.use(liveRoutes(context))
   app.use(homeRoutes(context), signInRoutes(context), valueRoutes(context))
+  app.use(joinRoutes(context), browserRoutes(context))
   app.use(notFound)
   app.use(errorHandler(context))
   return app

@@ -7,6 +7,8 @@ export function createStore(servers: readonly string[]): MemcachedStore {
   return new MemcachedStore({
     servers,
     prefix: KEY_PREFIX,
+    // So that the sessions of one user can be listed, and ended together.
+    userOf: session => session.user,
     // So that the ring on the page is seen to fill again. The default costs fewer writes.
     touchAfter: 5,
   })

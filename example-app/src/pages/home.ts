@@ -1,19 +1,29 @@
+import type { UserSession } from 'express-session-memcached'
 import type { Health } from '../memcached/health.ts'
 import { colourName, type SignedIn } from '../session/data.ts'
 import type { Place } from '../session/place.ts'
 import { type Html, html } from './html.ts'
 import { layout } from './layout.ts'
 import { outageNotice } from './outage.ts'
+import { browsersPanel } from './panels/browsers.ts'
 import { placePanel } from './panels/place.ts'
 import { serversPanel } from './panels/servers.ts'
+import { type Invitation, sharePanel } from './panels/share.ts'
 import { type Draft, valuesPanel } from './panels/values.ts'
 
 /** All that the first page of somebody who is signed in shows. */
 export interface View {
   readonly session: SignedIn
+  readonly sid: string
+  /** Of what is shown; live news start from it. */
+  readonly revision: string
   /** This browser's id. */
   readonly browser: string | undefined
   readonly place: Place
+  /** All sessions of this user, where the store can tell. */
+  readonly logins: readonly UserSession[] | undefined
+  readonly canInvite: boolean
+  readonly invitation?: Invitation | undefined
   readonly servers: readonly Health[]
   readonly draft?: Draft | undefined
   readonly editing?: string | undefined
@@ -29,8 +39,14 @@ export function homePage(view: View): Html {
       <form method="post" action="/sign-out"><button>Sign out</button></form>`,
     body: html`
       ${outageNotice(undefined)}
-      <div class="columns">
-        ${valuesPanel(view)}
+      <div class="columns" id="home" data-revision="${view.revision}">
+        <div class="stack">${valuesPanel(view)}</div>
+        <div class="stack">
+          ${sharePanel(view)}
+          ${browsersPanel(view)}
+        </div>
+      </div>
+      <div class="stack">
         ${placePanel(view.place)}
       </div>
       ${serversPanel(view.servers)}`,

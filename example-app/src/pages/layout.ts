@@ -23,6 +23,8 @@ export function layout({ title, account, body, head }: Page): Html {
   <link rel="stylesheet" href="/assets/style.css">
   <link rel="stylesheet" href="/assets/place.css">
   <script type="module" src="/assets/page.js"></script>
+  <script type="module" src="/assets/live.js"></script>
+  <script type="module" src="/assets/join-code.js"></script>
 </head>
 <body>
   <a class="skip" href="#main">Skip to the content</a>

@@ -4,14 +4,17 @@ import { layout } from './layout.ts'
 interface Model {
   readonly name?: string
   readonly problem?: string
+  /** This browser had a session that is not there any more. */
+  readonly ended?: boolean
 }
 
 /** The first thing that a new visitor sees. */
-export function signInPage({ name, problem }: Model = {}): Html {
+export function signInPage({ name, problem, ended = false }: Model = {}): Html {
   return layout({
     title: 'Sign in',
     body: html`
       <div class="welcome">
+        ${ended && html`<p class="notice" role="status">Your session has ended: it was signed out from another browser, or it is not stored any more.</p>`}
         <h1>Sessions that stay.</h1>
         <p class="lead">Sign in, put something into your session, close the browser, open it again: it is still there.
           Kept in memcached, by an express-session store that loses nothing.</p>
@@ -25,6 +28,7 @@ export function signInPage({ name, problem }: Model = {}): Html {
           ${problem !== undefined && html`<p class="problem" id="name-problem" role="alert">${problem}</p>`}
           <p class="hint">No password: this is a demonstration, and a name is all it asks for.</p>
         </form>
+        <p class="hint">Signed in on another browser already? <a href="/join">Join its session with a code.</a></p>
       </div>`,
   })
 }

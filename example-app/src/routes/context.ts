@@ -1,4 +1,6 @@
 import type { Store } from 'express-session'
+import type { Codes } from '../join/codes.ts'
+import type { Watcher } from '../live/watcher.ts'
 import type { BrowserCookie } from '../security/browser-cookie.ts'
 import type { Servers } from '../servers.ts'
 
@@ -7,4 +9,7 @@ export interface Context {
   readonly store: Store
   readonly servers: Servers | undefined
   readonly browsers: BrowserCookie
+  /** Undefined where no memcached keeps them. */
+  readonly codes: Codes | undefined
+  readonly live: Watcher
 }

@@ -1,9 +1,12 @@
 import { type Request, type Response, Router } from 'express'
+import { revisionOf } from '../live/watcher.ts'
 import { readHealth } from '../memcached/health.ts'
 import type { View } from '../pages/home.ts'
 import { homePage } from '../pages/home.ts'
 import { signInPage } from '../pages/sign-in.ts'
 import { isSignedIn, type SignedIn } from '../session/data.ts'
+import { loginsOf } from '../session/logins.ts'
+import { onlyLook } from '../session/look.ts'
 import { findPlace } from '../session/place.ts'
 import type { Context } from './context.ts'
 
@@ -11,10 +14,15 @@ export function homeRoutes(context: Context): Router {
   return Router().get('/', async (req, res) => {
     const { session } = req
     if (!isSignedIn(session)) {
-      res.send(signInPage().source)
+      // A cookie whose session is not there any more: say why, and forget it.
+      const ended = /(^|;\s*)session=/.test(req.get('cookie') ?? '')
+      if (ended) res.clearCookie('session')
+      res.send(signInPage({ ended }).source)
       return
     }
     const { edit } = req.query
+    // The page's script asks by itself when something changed elsewhere.
+    if (req.get('x-look') !== undefined) onlyLook(req)
     await showHome(context, req, res, session, typeof edit === 'string' ? { editing: edit } : {})
   })
 }
@@ -25,7 +33,7 @@ export async function showHome(
   req: Request,
   res: Response,
   session: SignedIn,
-  state: Pick<View, 'draft' | 'editing'> = {},
+  state: Pick<View, 'draft' | 'editing' | 'invitation'> = {},
 ): Promise<void> {
   const [place, servers] = await Promise.all([
     findPlace(context, req.sessionID, session),

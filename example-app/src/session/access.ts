@@ -16,6 +16,18 @@ export function destroySession(req: Request): Promise<void> {
   return settled(done => req.session.destroy(done))
 }
 
+/**
+ * Puts this request into a session that exists; false where it has ended. An id other than the
+ * cookie's is what express-session sends a new cookie for, signed like any other.
+ */
+export async function enterSession(req: Request, store: Store, sid: string): Promise<boolean> {
+  const stored = await readStored(store, sid)
+  if (stored === null) return false
+  req.sessionID = sid
+  store.createSession(req, stored)
+  return true
+}
+
 export function readStored(store: Store, sid: string): Promise<SessionData | null> {
   return new Promise((resolve, reject) => {
     store.get(sid, (error, session) => (error ? reject(error) : resolve(session ?? null)))

@@ -115,7 +115,7 @@ function editorRow(session: SignedIn, key: string, draft: Draft | undefined): Ht
 
 function addForm(draft: Draft | undefined): Html {
   return html`
-    <form class="add" id="add" method="post" action="/values" data-swap>
+    <form class="add" id="add" method="post" action="/values" data-swap data-part>
       <input type="hidden" name="was" value="${draft?.theirs ?? snapshot(undefined)}">
       <div class="field">
         <label for="add-key">Key</label>
