@@ -1,4 +1,5 @@
 import './outage.js'
+import './overlap.js'
 import './place.js'
 import { swapFrom } from './swap.js'
 

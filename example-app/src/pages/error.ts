@@ -16,7 +16,7 @@ export function errorPage({ status, title, message }: PageError, servers: readon
         <p class="lead">${message}</p>
         ${bringBack(servers)}
         ${status === 503 && html`<p class="waiting" role="status"><span class="pulse" aria-hidden="true"></span> Waiting for memcached</p>`}
-        <p><a class="button primary" href="/">Back to the first page</a></p>
+        <p><a class="button${status !== 503 && ' primary'}" href="/">${status === 503 ? 'Try again' : 'Back to the first page'}</a></p>
       </div>`,
   })
 }

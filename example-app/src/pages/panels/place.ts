@@ -66,7 +66,8 @@ function minutesAndSeconds(milliseconds: number): string {
 
 function inMinutes(milliseconds: number): string {
   const minutes = Math.round(milliseconds / 60_000)
-  return minutes === 1 ? 'one minute' : `${minutes} minutes`
+  if (minutes === 60) return 'an hour'
+  return minutes === 1 ? 'a minute' : `${minutes} minutes`
 }
 
 function pretty(text: string): string {
