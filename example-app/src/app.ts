@@ -8,6 +8,7 @@ import { errorHandler, notFound } from './routes/errors.ts'
 import { homeRoutes } from './routes/home.ts'
 import { joinRoutes } from './routes/join.ts'
 import { liveRoutes } from './routes/live.ts'
+import { overlapRoutes } from './routes/overlap.ts'
 import { healthRoutes, placeRoutes } from './routes/place.ts'
 import { signInRoutes } from './routes/sign-in.ts'
 import { troubleRoutes } from './routes/trouble.ts'
@@ -69,7 +70,7 @@ export function createApp({ store, secret, servers, codeLife }: AppOptions): Exp
   app.use(troubleRoutes(context), placeRoutes(context, sessions), healthRoutes(sessions))
   app.use(sessions)
   app.use(liveRoutes(context))
-  app.use(homeRoutes(context), signInRoutes(context), valueRoutes(context))
+  app.use(homeRoutes(context), signInRoutes(context), valueRoutes(context), overlapRoutes(context))
   app.use(joinRoutes(context), browserRoutes(context))
   app.use(notFound)
   app.use(errorHandler(context))

@@ -6,6 +6,7 @@ import { type Html, html } from './html.ts'
 import { layout } from './layout.ts'
 import { outageNotice } from './outage.ts'
 import { browsersPanel } from './panels/browsers.ts'
+import { type Overlap, overlapPanel } from './panels/overlap.ts'
 import { placePanel } from './panels/place.ts'
 import { serversPanel } from './panels/servers.ts'
 import { type Invitation, sharePanel } from './panels/share.ts'
@@ -25,6 +26,7 @@ export interface View {
   readonly canInvite: boolean
   readonly invitation?: Invitation | undefined
   readonly servers: readonly Health[]
+  readonly overlap?: Overlap | undefined
   readonly draft?: Draft | undefined
   readonly editing?: string | undefined
 }
@@ -40,15 +42,18 @@ export function homePage(view: View): Html {
     body: html`
       ${outageNotice(undefined)}
       <div class="columns" id="home" data-revision="${view.revision}">
-        <div class="stack">${valuesPanel(view)}</div>
+        <div class="stack">
+          ${valuesPanel(view)}
+          ${overlapPanel(view.overlap)}
+        </div>
         <div class="stack">
           ${sharePanel(view)}
           ${browsersPanel(view)}
         </div>
       </div>
-      <div class="stack">
+      <div class="columns">
         ${placePanel(view.place)}
-      </div>
-      ${serversPanel(view.servers)}`,
+        ${serversPanel(view.servers)}
+      </div>`,
   })
 }

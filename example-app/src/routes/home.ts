@@ -33,18 +33,24 @@ export async function showHome(
   req: Request,
   res: Response,
   session: SignedIn,
-  state: Pick<View, 'draft' | 'editing' | 'invitation'> = {},
+  state: Pick<View, 'draft' | 'editing' | 'invitation' | 'overlap'> = {},
 ): Promise<void> {
-  const [place, servers] = await Promise.all([
-    findPlace(context, req.sessionID, session),
+  const sid = req.sessionID
+  const [place, servers, logins] = await Promise.all([
+    findPlace(context, sid, session),
     readHealth(context.store, context.servers),
+    loginsOf(context.store, session.user),
   ])
   const view: View = {
     ...state,
     session,
+    sid,
+    revision: revisionOf(session),
     browser: context.browsers.read(req),
     place,
     servers,
+    logins,
+    canInvite: context.codes !== undefined,
   }
   res.send(homePage(view).source)
 }
