@@ -57,7 +57,8 @@ async function launch(address: string): Promise<ChildProcess | undefined> {
   })
   const failed = once(child, 'error').then(([error]) => error as NodeJS.ErrnoException)
   const error = await Promise.race([failed, once(child, 'spawn').then(() => undefined)])
-  if (error?.code === 'ENOENT') return undefined
+  // None there, or one that this user may not run.
+  if (error?.code === 'ENOENT' || error?.code === 'EACCES') return undefined
   if (error !== undefined) throw error
   process.once('exit', () => child.kill('SIGKILL'))
   const deadline = Date.now() + START_TIMEOUT

@@ -1,0 +1,32 @@
+/** One of the app processes of `npm start -- --demo`. */
+import type { Listening } from './demo.ts'
+import { readAddress } from './environment.ts'
+import { Remote } from './memcached/remote.ts'
+import { serve } from './serve.ts'
+import { findServers } from './servers.ts'
+import { createStore } from './store.ts'
+
+const { env } = process
+const servers = await findServers(env)
+const store = createStore(servers.addresses)
+const own = servers.addresses.map(address => new Remote(address))
+
+try {
+  const what = { store, secret: env.SESSION_SECRET ?? '', servers: { ...servers, own } }
+  const serving = await serve(what, readAddress(env))
+  let ending = false
+  const shutDown = async (): Promise<void> => {
+    if (ending) return
+    ending = true
+    await serving.close()
+    if (process.connected) process.disconnect()
+  }
+  process.on('SIGTERM', shutDown)
+  process.on('SIGINT', shutDown)
+  // The demo itself is gone.
+  process.on('disconnect', shutDown)
+  process.send?.({ url: serving.url } satisfies Listening)
+} catch (error) {
+  console.error((error as Error).message)
+  process.exit(1)
+}
