@@ -12,6 +12,7 @@ const START_TIMEOUT = 5000
 export class Daemon implements OwnServer {
   readonly address: string
   #process: ChildProcess
+  #starting: Promise<void> | undefined
 
   private constructor(address: string, process: ChildProcess) {
     this.address = address
@@ -26,15 +27,25 @@ export class Daemon implements OwnServer {
   }
 
   async stop(): Promise<void> {
-    if (this.#process.exitCode !== null || this.#process.signalCode !== null) return
+    if (this.#hasEnded()) return
     const gone = once(this.#process, 'exit')
     this.#process.kill('SIGKILL')
     await gone
   }
 
-  async bringBack(): Promise<void> {
-    await this.stop()
-    this.#process = (await launch(this.address)) ?? this.#process
+  bringBack(): Promise<void> {
+    this.#starting ??= this.#start().finally(() => {
+      this.#starting = undefined
+    })
+    return this.#starting
+  }
+
+  async #start(): Promise<void> {
+    if (this.#hasEnded()) this.#process = (await launch(this.address)) ?? this.#process
+  }
+
+  #hasEnded(): boolean {
+    return this.#process.exitCode !== null || this.#process.signalCode !== null
   }
 
   /** SIGSTOP: connections are accepted (by the kernel) and nothing is ever answered. */

@@ -4,6 +4,8 @@ import type { OwnServer } from './own-server.ts'
 /** The package's own small memcached, inside this process. */
 export class Embedded implements OwnServer {
   #server: EmbeddedMemcached
+  #stopped: Promise<void> | undefined
+  #starting: Promise<void> | undefined
 
   private constructor(server: EmbeddedMemcached) {
     this.#server = server
@@ -18,11 +20,21 @@ export class Embedded implements OwnServer {
   }
 
   stop(): Promise<void> {
-    return this.#server.stop()
+    this.#stopped ??= this.#server.stop()
+    return this.#stopped
   }
 
-  async bringBack(): Promise<void> {
-    await this.stop()
+  bringBack(): Promise<void> {
+    this.#starting ??= this.#start().finally(() => {
+      this.#starting = undefined
+    })
+    return this.#starting
+  }
+
+  async #start(): Promise<void> {
+    if (this.#stopped === undefined) return
+    await this.#stopped
     this.#server = await EmbeddedMemcached.start({ port: this.#server.port })
+    this.#stopped = undefined
   }
 }

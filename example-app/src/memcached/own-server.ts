@@ -3,7 +3,7 @@ export interface OwnServer {
   readonly address: string
   /** Ends it: what it held is gone. */
   stop(): Promise<void>
-  /** Starts it again on the same port, empty. */
+  /** Starts it again on the same port, empty; nothing where it runs. */
   bringBack(): Promise<void>
   /** It keeps what it holds and its connections, and answers nothing. Not there where it cannot be done. */
   freeze?(): void

@@ -31,7 +31,7 @@ function side(id: string, name: string, survivors: Survivors | undefined): Html 
   const words = survivors === undefined ? 'not run yet' : `${survivors.length} of ${REQUESTS} survived`
   const cells = Array.from({ length: REQUESTS }, (_, n) => {
     const state = survivors && (survivors.includes(n) ? 'kept' : 'lost')
-    return html`<rect x="${n * 10 + 1}" y="0" width="8" height="26" rx="1.5" ${state && html`class="${state}"`}/>`
+    return html`<rect x="${n * 10 + 1}" y="1" width="8" height="24" rx="1.5" ${state && html`class="${state}"`}/>`
   })
   return html`
     <div class="side" id="overlap-${id}">

@@ -1,0 +1,107 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+import { afterEach, describe, expect, test } from 'vitest'
+import { until } from '../support/until.ts'
+
+const MAIN = fileURLToPath(new URL('../../example-app/src/main.ts', import.meta.url))
+
+let app: ChildProcess | undefined
+
+afterEach(() => app?.kill('SIGKILL'))
+
+/** The example app from its command line, on free ports, and what it prints. */
+function start(args: string[], env: NodeJS.ProcessEnv = {}): { child: ChildProcess; output: () => string } {
+  let text = ''
+  const child = spawn(process.execPath, ['--import', 'tsx', MAIN, ...args], {
+    env: { ...process.env, PORT: '0', SESSION_SECRET: 'a secret of the tests, long enough', ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  for (const stream of [child.stdout, child.stderr]) stream?.on('data', chunk => (text += chunk))
+  app = child
+  return { child, output: () => text }
+}
+
+async function answers(url: string): Promise<boolean> {
+  return fetch(`${url}/health`).then(
+    response => response.ok,
+    () => false,
+  )
+}
+
+/** A browser with one cookie jar for all ports, as browsers have. */
+class Visitor {
+  readonly #cookies = new Map<string, string>()
+
+  async send(url: string, fields?: Record<string, string>): Promise<string> {
+    const cookie = Array.from(this.#cookies, pair => pair.join('=')).join('; ')
+    const body = fields === undefined ? {} : { method: 'POST', body: new URLSearchParams(fields) }
+    const response = await fetch(url, { ...body, redirect: 'manual', headers: { cookie } })
+    for (const line of response.headers.getSetCookie()) {
+      const [, name, value] = /^([^=]+)=([^;]*)/.exec(line) as unknown as [string, string, string]
+      this.#cookies.set(name, value)
+    }
+    return response.text()
+  }
+}
+
+describe('npm start', () => {
+  // Without memcached on the PATH, the demo runs on embedded servers.
+  test.each([
+    ['what is there', {}],
+    ['embedded servers', { PATH: '/nowhere' }],
+  ])('-- --demo: two processes share the sessions and the trouble, on %s', async (_, env) => {
+    const { child, output } = start(['--demo'], env)
+    const urls = await until(() => {
+      const found = output().match(/http:\/\/127\.0\.0\.1:\d+/g)
+      return child.exitCode !== null || found?.length === 2 ? found : null
+    }, 20_000)
+    const [one, other] = urls as unknown as [string, string]
+    expect(one).not.toBe(other)
+
+    const visitor = new Visitor()
+    await visitor.send(`${one}/sign-in`, { name: 'Ada' })
+    await visitor.send(`${one}/values`, { key: 'where', value: '"in the first process"' })
+    expect(await visitor.send(other)).toContain('in the first process')
+
+    const news = await visitor.send(`${other}/place`)
+    expect(news.match(/data-up="yes"/g)).toHaveLength(3)
+    const home = /Home server<\/dt><dd><code>([^<]+)/.exec(news)?.[1] as string
+    const idle = Array.from(
+      news.matchAll(/name="server" value="([^"]+)"/g),
+      ([, address]) => address as string,
+    ).find(address => address !== home) as string
+    for (const [from, server] of [
+      [one, idle],
+      [other, home],
+    ] as const) {
+      await visitor.send(`${from}/trouble`, { server, do: 'stop' })
+    }
+    expect(await visitor.send(`${one}/place`)).toContain('memcached does not answer')
+    for (const [from, server] of [
+      [one, home],
+      [other, idle],
+    ] as const) {
+      await visitor.send(`${from}/trouble`, { server, do: 'bring-back' })
+    }
+    await until(async () => (await visitor.send(`${other}/health`)).includes('true'))
+
+    const ended = once(child, 'exit')
+    child.kill('SIGTERM')
+    expect(await ended).toEqual([0, null])
+    expect(await Promise.all(urls.map(answers))).toEqual([false, false])
+  })
+
+  test('-- --help says what there is', async () => {
+    const { child, output } = start(['--help'])
+    expect(await once(child, 'close')).toEqual([0, null])
+    expect(output()).toContain('--demo')
+  })
+
+  test('names an option that there is not', async () => {
+    const { child, output } = start(['--dmeo'])
+    expect(await once(child, 'close')).toEqual([1, null])
+    expect(output()).toContain('There is no option --dmeo')
+    expect(output()).not.toContain('at ')
+  })
+})

@@ -1,0 +1,73 @@
+import session from 'express-session'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { createApp } from '../../example-app/src/app.ts'
+import { type Progress, REQUESTS, runContest } from '../../example-app/src/overlap/contest.ts'
+import { EmbeddedMemcached } from '../../lib/embedded/index.ts'
+import { MemcachedStore } from '../../lib/index.ts'
+import { secret, signIn } from './visitor.ts'
+
+let memcached: EmbeddedMemcached
+let store: MemcachedStore
+
+beforeAll(async () => {
+  memcached = await EmbeddedMemcached.start()
+  store = new MemcachedStore({ servers: memcached.address })
+})
+
+afterAll(async () => {
+  await store.close()
+  await memcached.stop()
+})
+
+describe('the overlap test', () => {
+  test('every update survives here, and all have read before any saves', async () => {
+    const progress: Progress[] = []
+    const survivors = await runContest(store, now => progress.push(now))
+    expect(new Set(survivors).size).toBe(REQUESTS)
+    expect(progress.find(({ saved }) => saved > 0)?.read).toBe(REQUESTS)
+    expect(await store.ids()).toEqual([])
+  })
+
+  test('an ordinary store keeps one', async () => {
+    expect(await runContest(new session.MemoryStore())).toHaveLength(1)
+  })
+
+  test('tells a script how it goes on, and draws the outcome without one', async () => {
+    const visitor = await signIn(createApp({ store, secret }), 'Ada')
+    const stream = await visitor
+      .post('/overlap')
+      .set('Accept', 'application/x-ndjson')
+      .buffer(true)
+      .parse((res, done) => {
+        let text = ''
+        res.on('data', chunk => (text += chunk)).on('end', () => done(null, text))
+      })
+    const news = (stream.body as string)
+      .trim()
+      .split('\n')
+      .map(line => JSON.parse(line))
+    const ends = news.filter(({ survivors }) => survivors !== undefined)
+    expect(ends.map(({ side, survivors }) => [side, survivors.length])).toEqual([
+      ['here', REQUESTS],
+      ['ordinary', 1],
+    ])
+    expect(news.length).toBeGreaterThan(2 * REQUESTS)
+    const { text } = await visitor
+      .post('/overlap')
+      .set('Accept', 'text/html')
+      .type('form')
+      .send({})
+      .expect(200)
+    expect(text).toContain(`${REQUESTS} of ${REQUESTS} survived`)
+    expect(text).toContain(`1 of ${REQUESTS} survived`)
+    expect(text.match(/class="lost"/g)).toHaveLength(REQUESTS - 1)
+  })
+
+  test('fails at once where memcached does not answer', async () => {
+    const lost = await EmbeddedMemcached.start()
+    const astray = new MemcachedStore({ servers: lost.address })
+    await lost.stop()
+    await expect(runContest(astray)).rejects.toMatchObject({ status: 503 })
+    await astray.close()
+  })
+})

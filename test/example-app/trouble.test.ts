@@ -1,0 +1,79 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { createApp } from '../../example-app/src/app.ts'
+import { Embedded } from '../../example-app/src/memcached/embedded.ts'
+import type { OwnServer } from '../../example-app/src/memcached/own-server.ts'
+import { type Servers, startServers } from '../../example-app/src/servers.ts'
+import { MemcachedStore } from '../../lib/index.ts'
+import { until } from '../support/until.ts'
+import { secret, serversAt, signIn } from './visitor.ts'
+
+/** With what is there, and with the embedded one. */
+describe.each([
+  ['started', () => startServers(1)],
+  ['embedded', async () => asServers(await Embedded.start())],
+] as const)('trouble on purpose, with one that is %s', (_, start) => {
+  let servers: Servers
+  let store: MemcachedStore
+  let app: ReturnType<typeof createApp>
+
+  beforeAll(async () => {
+    servers = await start()
+    store = new MemcachedStore({ servers: servers.addresses })
+    app = createApp({ store, secret, servers })
+  })
+
+  afterAll(async () => {
+    await store.close()
+    await servers.close()
+  })
+
+  test('stops a server and brings it back, and the pages tell', async () => {
+    const visitor = await signIn(app, 'Ada')
+    const cause = (what: string): Promise<unknown> =>
+      visitor
+        .post('/trouble')
+        .type('form')
+        .send({ server: servers.addresses[0], do: what })
+        .expect(303)
+        .then()
+    const well = async (): Promise<boolean> => (await visitor.get('/health').expect(200)).body.well
+
+    expect(await well()).toBe(true)
+    await cause('stop')
+    await cause('stop')
+    expect(await well()).toBe(false)
+    const page = await visitor.get('/').expect(503)
+    expect(page.headers['retry-after']).toBe('2')
+    expect(page.text).toContain('memcached does not answer')
+    expect(page.text).toContain('http-equiv="refresh"')
+    expect(page.text).toContain('value="bring-back"')
+    const news = await visitor.get('/place').expect(200)
+    expect(news.text).toContain('This page goes on by itself')
+    expect(news.text).toContain('data-up="no"')
+    expect(news.text).not.toContain('id="place"')
+
+    // Twice at once: two browsers press the button.
+    await Promise.all([cause('bring-back'), cause('bring-back')])
+    await until(well)
+    const again = await signIn(app, 'Ada')
+    expect((await again.get('/place').expect(200)).text).toContain('data-up="yes"')
+    await cause('bring-back')
+    expect((await again.get('/').expect(200)).text).toContain('Your session is a dict')
+  })
+
+  test('touches no server that is somebody else’s', async () => {
+    const visitor = await signIn(app, 'Ada')
+    await visitor.post('/trouble').type('form').send({ server: '127.0.0.1:1', do: 'stop' }).expect(404)
+    await visitor
+      .post('/trouble')
+      .set('Sec-Fetch-Site', 'cross-site')
+      .type('form')
+      .send({ server: servers.addresses[0], do: 'stop' })
+      .expect(403)
+    await visitor.get('/').expect(200)
+  })
+})
+
+function asServers(server: OwnServer): Servers {
+  return { ...serversAt(server.address), own: [server], close: () => server.stop() }
+}
