@@ -1,7 +1,9 @@
 import './outage.js'
 import './overlap.js'
 import './place.js'
-import { swapFrom } from './swap.js'
+import { showLocalTimes, swapFrom } from './swap.js'
+
+showLocalTimes(document)
 
 /* Forms and links marked data-swap work without a script; with it the page stays and only parts change. */
 

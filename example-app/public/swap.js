@@ -7,7 +7,7 @@ export async function swapFrom(url, options, cause) {
   const buttons = Array.from(cause.querySelectorAll('button'))
   for (const button of buttons) button.disabled = true
   try {
-    const page = await askForPage(url, options)
+    const page = await askForPage(url, { ...options, headers: { 'X-Swap': '1' } })
     if (page === null) location.assign('/')
     else {
       swap(page, cause)
@@ -47,6 +47,7 @@ function swap(page, cause) {
 export function replacePart(fresh, cause) {
   const old = document.getElementById(fresh.id)
   if (old === null) return
+  showLocalTimes(fresh)
   keepEditors(old, fresh, cause)
   if (old.innerHTML === fresh.innerHTML) return
   const focused = document.activeElement
@@ -57,6 +58,12 @@ export function replacePart(fresh, cause) {
   const inside = old.contains(focused)
   old.replaceChildren(...fresh.childNodes)
   if (inside && focused.id) document.getElementById(focused.id)?.focus()
+}
+
+/** The server knows no time zone, and says UTC. */
+export function showLocalTimes(root) {
+  for (const time of root.querySelectorAll('time[datetime]'))
+    time.textContent = new Date(time.dateTime).toLocaleTimeString()
 }
 
 /** A row that somebody is typing in stays, whatever others do to it: saving it says so. */

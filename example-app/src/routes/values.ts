@@ -86,6 +86,7 @@ async function showProblem(
   session: SignedIn,
   draft: Draft,
 ): Promise<void> {
-  res.status(draft.theirs === undefined ? 422 : 409)
+  // Not to the page's script: browsers report what it is refused as a fault of the page.
+  if (req.get('x-swap') === undefined) res.status(draft.theirs === undefined ? 422 : 409)
   await showHome(context, req, res, session, { draft })
 }

@@ -45,8 +45,7 @@ export function troubleButtons(address: string, up: boolean, id?: string): Html 
   return html`
     <form method="post" action="/trouble" data-trouble>
       <input type="hidden" name="server" value="${address}">
-      <button ${id !== undefined && html`id="${id}"`} name="do" value="${up ? 'stop' : 'bring-back'}" class="${up ? '' : 'primary'}"
-        aria-label="${up ? 'Stop' : 'Bring back'} ${address}">${up ? 'Stop it' : 'Bring it back'}</button>
+      <button ${id !== undefined && html`id="${id}"`} name="do" value="${up ? 'stop' : 'bring-back'}" class="${up ? '' : 'primary'}">${up ? 'Stop it' : 'Bring it back'}<span class="visually-hidden">: ${address}</span></button>
     </form>`
 }
 

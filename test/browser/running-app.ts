@@ -1,0 +1,40 @@
+import { once } from 'node:events'
+import type { Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { createApp } from '../../example-app/src/app.ts'
+import type { Embedded } from '../../example-app/src/memcached/embedded.ts'
+import { createStore } from '../../example-app/src/store.ts'
+
+/** The example app on a port of its own; every one is like another process with its own store. */
+export class RunningApp {
+  readonly port: number
+  readonly url: string
+  readonly #server: Server
+  readonly #close: () => Promise<void>
+
+  private constructor(server: Server, close: () => Promise<void>) {
+    this.port = (server.address() as AddressInfo).port
+    this.url = `http://127.0.0.1:${this.port}`
+    this.#server = server
+    this.#close = close
+  }
+
+  /** `codeLife` in milliseconds; port 0 is any free one. */
+  static async start(memcached: Embedded, { port = 0, codeLife = 60_000 } = {}): Promise<RunningApp> {
+    const addresses = [memcached.address]
+    const store = createStore(addresses)
+    const servers = { addresses, description: 'a test', own: [memcached], close: async () => {} }
+    const app = createApp({ store, secret: 'a secret of the tests, long enough', servers, codeLife })
+    const server = app.listen(port, '127.0.0.1')
+    await once(server, 'listening')
+    return new RunningApp(server, () => store.close())
+  }
+
+  async stop(): Promise<void> {
+    const closed = once(this.#server, 'close')
+    this.#server.close()
+    this.#server.closeAllConnections()
+    await closed
+    await this.#close()
+  }
+}
