@@ -4,7 +4,7 @@ import { MemcachedStore } from '../../lib/index.ts'
 
 const [servers = '', when = '', options = '{}'] = process.argv.slice(2)
 const before = resources()
-const store = new MemcachedStore({ servers, timeout: 250, ...JSON.parse(options) })
+const store = new MemcachedStore({ servers, ...JSON.parse(options) })
 const session = { cookie: { originalMaxAge: null } } as never
 const operations: Promise<unknown>[] = []
 
