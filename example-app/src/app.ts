@@ -67,7 +67,7 @@ export function createApp({ store, secret, servers, codeLife }: AppOptions): Exp
     },
   })
   // These work while memcached is down.
-  app.use(troubleRoutes(context), placeRoutes(context, sessions), healthRoutes(sessions))
+  app.use(troubleRoutes(context), placeRoutes(context, sessions), healthRoutes(context, sessions))
   app.use(sessions)
   app.use(liveRoutes(context))
   app.use(homeRoutes(context), signInRoutes(context), valueRoutes(context), overlapRoutes(context))

@@ -66,6 +66,7 @@ describe('npm start', () => {
 
     const news = await visitor.send(`${other}/place`)
     expect(news.match(/data-up="yes"/g)).toHaveLength(3)
+    expect(news.match(/holds this session/g)).toHaveLength(1)
     const home = /Home server<\/dt><dd><code>([^<]+)/.exec(news)?.[1] as string
     const idle = Array.from(
       news.matchAll(/name="server" value="([^"]+)"/g),

@@ -1,3 +1,4 @@
+import request from 'supertest'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createApp } from '../../example-app/src/app.ts'
 import { Embedded } from '../../example-app/src/memcached/embedded.ts'
@@ -42,6 +43,8 @@ describe.each([
     await cause('stop')
     await cause('stop')
     expect(await well()).toBe(false)
+    const stranger = request(app)
+    expect((await stranger.get('/health').expect(200)).body.well).toBe(false)
     const page = await visitor.get('/').expect(503)
     expect(page.headers['retry-after']).toBe('2')
     expect(page.text).toContain('memcached does not answer')

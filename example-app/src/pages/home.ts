@@ -53,7 +53,7 @@ export function homePage(view: View): Html {
       </div>
       <div class="columns">
         ${placePanel(view.place)}
-        ${serversPanel(view.servers)}
+        ${serversPanel(view.servers, view.place.holders)}
       </div>`,
   })
 }

@@ -35,16 +35,18 @@ export function placeRoutes(context: Context, sessions: RequestHandler): Router 
       findPlace(context, sessionID, session),
       readHealth(context.store, context.servers),
     ])
-    res.send(`${outageNotice(undefined)}${placeParts(place)}${serverList(servers)}`)
+    res.send(`${outageNotice(undefined)}${placeParts(place)}${serverList(servers, place.holders)}`)
   }
   return Router().get('/place', sessions, news, outage)
 }
 
 /** Asked by the page of an outage: can sessions be read again? Answers 200 in any case. */
-export function healthRoutes(sessions: RequestHandler): Router {
-  const well: RequestHandler = (req, res) => {
+export function healthRoutes({ store, servers }: Context, sessions: RequestHandler): Router {
+  const well: RequestHandler = async (req, res) => {
     onlyLook(req)
-    res.json({ well: true })
+    // For a visitor who has no session yet, none was read.
+    const all = await readHealth(store, servers)
+    res.json({ well: all.length === 0 || all.some(({ stats }) => stats.reachable) })
   }
   const unwell: ErrorRequestHandler = (_error, req, res, _next) => {
     onlyLook(req)

@@ -3,7 +3,7 @@ import type { Health } from '../../memcached/health.ts'
 import { type Html, html } from '../html.ts'
 
 /** Every memcached: is it up, how full is it, does it find what it is asked for. */
-export function serversPanel(servers: readonly Health[]): Html | false {
+export function serversPanel(servers: readonly Health[], holders: readonly string[]): Html | false {
   if (servers.length === 0) return false
   return html`
     <section class="panel" aria-labelledby="servers-title">
@@ -11,7 +11,7 @@ export function serversPanel(servers: readonly Health[]): Html | false {
         <h2 id="servers-title">${servers.length === 1 ? 'The server' : `The ${servers.length} servers`}</h2>
         <p>memcached’s own figures, of all that use it. ${troubleHint(servers)}</p>
       </header>
-      ${serverList(servers)}
+      ${serverList(servers, holders)}
     </section>`
 }
 
@@ -22,18 +22,21 @@ function troubleHint(servers: readonly Health[]): Html | false {
   )
 }
 
-/** Also sent alone, every few seconds. */
-export function serverList(servers: readonly Health[]): Html {
-  return html`<ul class="servers" id="servers" data-live>${servers.map(serverCard)}</ul>`
+/** Also sent alone, every few seconds. `holders`: the servers that hold this session. */
+export function serverList(servers: readonly Health[], holders: readonly string[] = []): Html {
+  return html`<ul class="servers" id="servers" data-live>${servers.map(server =>
+    serverCard(server, servers.length > 1 && holders.includes(server.stats.address)),
+  )}</ul>`
 }
 
-function serverCard({ stats, own }: Health): Html {
+function serverCard({ stats, own }: Health, isHome: boolean): Html {
   const up = stats.reachable
   return html`
     <li class="server" data-up="${up ? 'yes' : 'no'}">
       <div class="server-head">
         <strong class="mono">${stats.address}</strong>
         <span class="state"><span aria-hidden="true">${up ? '●' : '✕'}</span> ${up ? 'up' : 'down'}</span>
+        ${isHome && html`<span class="home">holds this session</span>`}
         ${own && troubleButtons(stats.address, up, `trouble-${stats.address}`)}
       </div>
       ${stats.reachable ? charts(stats) : html`<p class="hint">It does not answer. Requests for sessions on it get an error at once instead of hanging.</p>`}
