@@ -39,8 +39,8 @@ const scratch: Buffer = Buffer.alloc(LONGEST_LINE)
 
 /**
  * Lists the keys of a server with `lru_crawler metadump` of its text protocol (protocol.txt). `hash`
- * walks the hash table, where no key is missed or met twice while it is used or moves between LRUs;
- * servers that do not know it walk the LRUs (`all`).
+ * walks the hash table, where no key is missed or met twice while it is used or moves between LRUs.
+ * Servers before 1.6.9 do not know it and walk the LRUs (`all`), where that may happen to a few.
  *
  * What comes is taken at once, never paused: while a client does not read, memcached's crawler holds
  * a lock, and a second metadump then freezes one of its threads, with all connections of that thread,
@@ -55,7 +55,7 @@ export async function walk(target: Target, options: WalkOptions): Promise<void> 
   let command = 'hash'
   for (;;) {
     const answer = await dump(target, command, options)
-    // The second is said by 1.6 while its hash table grows.
+    // The second is said by later versions while their hash table grows.
     if (/^(BUSY|ERROR locked)/.test(answer)) {
       if (performance.now() > patience) {
         throw new MemcachedStoreError(
@@ -65,7 +65,7 @@ export async function walk(target: Target, options: WalkOptions): Promise<void> 
       }
       await pause(LONGEST_PAUSE * Math.random())
     } else if (/^(END|NOTSTARTED)/.test(answer)) return
-    else if (command === 'hash') command = 'all'
+    else if (command === 'hash' && answer.startsWith('BADCLASS')) command = 'all'
     else throw refusal(target, answer)
   }
 }

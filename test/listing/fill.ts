@@ -30,8 +30,10 @@ export async function fill(
     if (!socket.write(text)) await once(socket, 'drain')
   }
   socket.write('version\r\n')
-  await once(socket, 'data')
+  const [answer] = await once(socket, 'data')
   socket.destroy()
+  // What is refused is told though it asked for no reply.
+  if (!String(answer).startsWith('VERSION')) throw new Error(`memcached said ${answer}`)
 }
 
 /** All keys on a server, whoever's they are. */

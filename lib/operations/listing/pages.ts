@@ -6,8 +6,9 @@ const MOST_KEYS = 150_000
 const LAST_BIT = 1 << 29
 
 /**
- * Which keys to hold; called with every key under the prefix, and once more for each that had to wait
- * for a later walk. @param isFirst - is this the first walk, which meets every key?
+ * Which keys to hold; asked about every key under the prefix, again in each walk.
+ *
+ * @param isFirst - is this the first walk? What needs no holding is best used then.
  */
 export type Choose = (item: ListedItem, isFirst: boolean) => boolean
 
@@ -22,6 +23,7 @@ export async function* pages(
   prefix: string,
   choose: Choose,
   signal: AbortSignal,
+  mostKeys: number = MOST_KEYS,
 ): AsyncGenerator<ListedItem[], void, undefined> {
   const parts = [{ mask: 0, bits: 0 }]
   let isFirst = true
@@ -31,9 +33,9 @@ export async function* pages(
     let page: ListedItem[] = []
     const isPart = ({ key }: ListedItem): boolean => mask === 0 || (hash(key) & mask) === bits
     const take = (item: ListedItem): void => {
-      if (!isPart(item) || !choose(item, isFirst)) return
+      if (!choose(item, isFirst) || !isPart(item)) return
       page.push(item)
-      while (page.length > MOST_KEYS && mask < LAST_BIT) {
+      while (page.length > mostKeys && mask < LAST_BIT) {
         const bit = mask + 1
         mask |= bit
         parts.push({ mask, bits: bits | bit })
