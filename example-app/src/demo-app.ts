@@ -4,6 +4,7 @@ import { readAddress } from './environment.ts'
 import { Remote } from './memcached/remote.ts'
 import { serve } from './serve.ts'
 import { findServers } from './servers.ts'
+import { onShutDown } from './shut-down.ts'
 import { createStore } from './store.ts'
 
 const { env } = process
@@ -14,15 +15,10 @@ const own = servers.addresses.map(address => new Remote(address))
 try {
   const what = { store, secret: env.SESSION_SECRET ?? '', servers: { ...servers, own } }
   const serving = await serve(what, readAddress(env))
-  let ending = false
-  const shutDown = async (): Promise<void> => {
-    if (ending) return
-    ending = true
+  const shutDown = onShutDown(async () => {
     await serving.close()
-    if (process.connected) process.disconnect()
-  }
-  process.on('SIGTERM', shutDown)
-  process.on('SIGINT', shutDown)
+    process.exit()
+  })
   // The demo itself is gone.
   process.on('disconnect', shutDown)
   process.send?.({ url: serving.url } satisfies Listening)

@@ -5,6 +5,7 @@ import { readAddress, SECRET_FILE } from './environment.ts'
 import { answerRemotes } from './memcached/remote.ts'
 import { readSecret } from './secret.ts'
 import { type Servers, startServers } from './servers.ts'
+import { onShutDown } from './shut-down.ts'
 
 const APP = fileURLToPath(new URL('./demo-app.ts', import.meta.url))
 const SERVERS = 3
@@ -30,15 +31,16 @@ export async function runDemo(env: NodeJS.ProcessEnv): Promise<void> {
       MEMCACHED_SERVERS: servers.addresses.join(','),
     }),
   )
-  let ending: Promise<void> | undefined
-  const shutDown = (): void => {
-    ending ??= end(apps, servers)
-  }
-  process.once('SIGTERM', shutDown)
-  process.once('SIGINT', shutDown)
+  let isEnding = false
+  const shutDown = onShutDown(async () => {
+    isEnding = true
+    await end(apps, servers)
+    process.exit()
+  })
   for (const app of apps) {
     app.once('exit', () => {
-      if (ending === undefined) process.exitCode = 1
+      // Neither is of use without the other. A Ctrl+C may reach an app before it reaches this process.
+      if (!isEnding && app.exitCode !== 0) process.exitCode = 1
       shutDown()
     })
   }

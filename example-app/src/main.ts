@@ -4,6 +4,7 @@ import { readAddress, SECRET_FILE } from './environment.ts'
 import { readSecret } from './secret.ts'
 import { serve } from './serve.ts'
 import { findServers } from './servers.ts'
+import { onShutDown } from './shut-down.ts'
 import { createStore } from './store.ts'
 
 const RUN: Record<Mode, () => Promise<void>> = {
@@ -33,11 +34,9 @@ async function runApp(): Promise<void> {
   console.log(`Sessions are kept in ${servers.description}`)
   if (warning !== undefined) console.warn(warning)
   console.log(`Open ${serving.url} in your browser. Ctrl+C ends the app.`)
-
-  async function shutDown(): Promise<void> {
+  onShutDown(async () => {
     await serving.close()
     await servers.close()
-  }
-  process.once('SIGTERM', shutDown)
-  process.once('SIGINT', shutDown)
+    process.exit()
+  })
 }

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { afterEach, describe, expect, test } from 'vitest'
+import { answers as isMemcached } from '../../example-app/src/memcached/ask.ts'
 import { until } from '../support/until.ts'
 
 const MAIN = fileURLToPath(new URL('../../example-app/src/main.ts', import.meta.url))
@@ -88,9 +89,14 @@ describe('npm start', () => {
     await until(async () => (await visitor.send(`${other}/health`)).includes('true'))
 
     const ended = once(child, 'exit')
-    child.kill('SIGTERM')
+    // Twice, as a Ctrl+C comes that npm passes on.
+    child.kill('SIGINT')
+    child.kill('SIGINT')
     expect(await ended).toEqual([0, null])
     expect(await Promise.all(urls.map(answers))).toEqual([false, false])
+    const servers = Array.from(output().matchAll(/127\.0\.0\.1:\d+(?=[, ])/g), ([address]) => address)
+    expect(servers).toHaveLength(3)
+    expect(await Promise.all(servers.map(isMemcached))).toEqual([false, false, false])
   })
 
   test('-- --help says what there is', async () => {
