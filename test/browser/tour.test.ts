@@ -71,6 +71,7 @@ test('a phone joins the same session by its code, which is good once', async () 
   await phone.join(app.url, code)
   await phone.sees('cart', '"apples"')
   await ada.page.locator('#browsers').getByText('Teal').waitFor()
+  await ada.page.getByText('The code is used up').waitFor()
 
   const stranger = await Visitor.arrive(browser)
   await stranger.expectTrouble(async () => {

@@ -24,7 +24,8 @@ export function colouredJson(text: string): Html {
 }
 
 export function prettyJson(value: Json): string {
-  const line = JSON.stringify(value)
+  // With spaces, where a narrow screen can break the line.
+  const line = JSON.stringify(value, null, 1).replace(/\n */g, ' ')
   return line.length <= 60 ? line : JSON.stringify(value, null, 2)
 }
 

@@ -32,6 +32,7 @@ export function valuesPanel(model: Model): Html {
       </header>
       <p class="last-change" id="last-change" aria-live="polite" data-live>${lastChange(model.session)}</p>
       <table class="values">
+        <colgroup><col class="keys"><col><col class="acts"></colgroup>
         <thead class="visually-hidden">
           <tr><th scope="col">Key</th><th scope="col">Value</th><th scope="col">Actions</th></tr>
         </thead>
