@@ -40,6 +40,7 @@ export function homePage(view: View): Html {
         <strong>${view.session.user}</strong> in ${colourName(browser)}</span>
       <form method="post" action="/sign-out"><button>Sign out</button></form>`,
     body: html`
+      <h1 class="visually-hidden">${view.session.user}’s session</h1>
       ${outageNotice(undefined)}
       <div class="columns" id="home" data-revision="${view.revision}">
         <div class="stack">
