@@ -27,20 +27,26 @@ describe.skipIf(!hasMemcached)('several servers', () => {
     expect(await keysOn(one.address)).toEqual(new Set())
   })
 
-  /** A server that goes on listing keys of somebody else. */
-  function endless(): Promise<ScriptedServer> {
-    return ScriptedServer.start((_, socket) => {
-      const timer = setInterval(
-        () => socket.write('key=other exp=-1 la=1 cas=1 fetch=no cls=1 size=100\n'),
-        5,
-      )
-      socket.on('close', () => clearInterval(timer))
+  /** A server that is slow to list keys of somebody else, and counts who leaves before the end. */
+  async function slow(lines: number): Promise<{ server: ScriptedServer; cuts: () => number }> {
+    let cuts = 0
+    const server = await ScriptedServer.start((_, socket) => {
+      let left = lines
+      const timer = setInterval(() => {
+        socket.write(left-- > 0 ? 'key=other exp=-1 la=1 cas=1 fetch=no cls=1 size=100\n' : 'END\r\n')
+      }, 5)
+      socket.on('close', () => {
+        clearInterval(timer)
+        if (left >= 0) cuts++
+      })
     })
+    return { server, cuts: () => cuts }
   }
 
-  test('break ends the walks of the other servers', async () => {
+  test('break waits for no other server, whose walk runs to its end all the same', async () => {
     await using one = await Memcached.start()
-    await using other = await endless()
+    const { server, cuts } = await slow(200)
+    await using other = server
     await using store = new MemcachedStore({ servers: [one.address, other.address], prefix: PREFIX })
     const value = stored(1)
     await fill(one.address, COUNT, number => [PREFIX + sidOf(number), value])
@@ -49,11 +55,14 @@ describe.skipIf(!hasMemcached)('several servers', () => {
       await until(() => other.sockets.size === 1)
       break
     }
+    expect(other.sockets.size).toBe(1)
     await until(() => other.sockets.size === 0)
+    expect(cuts()).toBe(0)
   })
 
   test('close ends a walk under way, and lets none begin', async () => {
-    await using server = await endless()
+    const { server } = await slow(Infinity)
+    await using _server = server
     const store = new MemcachedStore({ servers: server.address, prefix: PREFIX })
     const outcomes = Promise.allSettled([store.length(), store.ids(), store.stats()])
     await until(() => server.lines.some(line => line.startsWith('lru_crawler')))
