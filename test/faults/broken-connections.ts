@@ -1,14 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { OPCODE } from '../support/frames.ts'
-import { Lab, TIMEOUT } from '../support/lab.ts'
+import { Lab, PATIENT, TIMEOUT } from '../support/lab.ts'
 import type { Ending } from '../support/proxy.ts'
 import { until } from '../support/until.ts'
 
 /** What must hold however a connection ends. */
 export function testBrokenConnections(how: Ending): void {
   test('with 100 requests in flight: each is answered, reads are tried once more', async () => {
-    await using lab = await Lab.start()
+    await using lab = await Lab.start(PATIENT)
     const { operations, proxy } = lab
     await lab.warmUp()
     proxy.hold()
@@ -25,7 +25,7 @@ export function testBrokenConnections(how: Ending): void {
   })
 
   test('a read is tried once more, not for ever', async () => {
-    await using lab = await Lab.start()
+    await using lab = await Lab.start(PATIENT)
     const { operations, proxy } = lab
     await lab.warmUp()
     proxy.cutAfter(1, how, Infinity)
@@ -55,7 +55,7 @@ export function testBrokenConnections(how: Ending): void {
   })
 
   test('while idle: nobody notices', async () => {
-    await using lab = await Lab.start()
+    await using lab = await Lab.start(PATIENT)
     const { operations, proxy } = lab
     await lab.warmUp()
     proxy.cutNow(how)

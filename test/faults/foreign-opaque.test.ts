@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { build, OPCODE, RESPONSE } from '../support/frames.ts'
-import { Lab, withStore } from '../support/lab.ts'
+import { Lab, PATIENT, withStore } from '../support/lab.ts'
 import { hasMemcached } from '../support/memcached.ts'
 import { behave, MisbehavingServer } from '../support/misbehaving-server.ts'
 import { foreignOpaque } from '../support/proxy.ts'
@@ -12,7 +12,7 @@ const SOMEBODY = Buffer.from(JSON.stringify(ownSession('somebody')))
 
 describe.skipIf(!hasMemcached)('foreign opaque', () => {
   test('once: the connection is dropped, reads are tried once more', async () => {
-    await using lab = await Lab.start()
+    await using lab = await Lab.start(PATIENT)
     const { operations, proxy } = lab
     await lab.warmUp()
     const before = proxy.connections
@@ -96,7 +96,7 @@ describe('replies that nobody asked for', () => {
 
   test('on an idle connection: the next request gets its own', async () => {
     await using server = await MisbehavingServer.start()
-    await using lab = withStore(server.address)
+    await using lab = withStore(server.address, PATIENT)
     await lab.operations.set('idle')
     server.push(build(RESPONSE, { opcode: OPCODE.get, opaque: 2, value: SOMEBODY }))
     await until(() => server.open === 0)

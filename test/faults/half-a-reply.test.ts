@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { HEADER, OPCODE } from '../support/frames.ts'
-import { Lab } from '../support/lab.ts'
+import { Lab, PATIENT } from '../support/lab.ts'
 import { hasMemcached } from '../support/memcached.ts'
 import { ownSession } from '../support/settle.ts'
 
@@ -15,7 +15,7 @@ describe.skipIf(!hasMemcached)('half a reply', () => {
     ['half a body', HEADER + 30],
   ])('%s, then', (_, bytes) => {
     test.each(['fin', 'reset'] as const)('%s: the read is tried once more', async how => {
-      await using lab = await Lab.start()
+      await using lab = await Lab.start(PATIENT)
       const { operations, proxy } = lab
       await operations.set('half')
       proxy.cutAfter(bytes, how)
@@ -54,7 +54,7 @@ describe.skipIf(!hasMemcached)('half a reply', () => {
   })
 
   test('replies in pieces of one byte are whole replies', async () => {
-    await using lab = await Lab.start()
+    await using lab = await Lab.start(PATIENT)
     const { operations, proxy } = lab
     const session = ownSession('pieces', { text: 'x'.repeat(500) })
     await operations.set('pieces', session)
@@ -69,7 +69,7 @@ describe.skipIf(!hasMemcached)('half a reply', () => {
   })
 
   test('the end of the connection right after a whole reply', async () => {
-    await using lab = await Lab.start()
+    await using lab = await Lab.start(PATIENT)
     const { operations, proxy } = lab
     await operations.set('half')
     const before = proxy.count(OPCODE.get)

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
-import { withStore } from '../support/lab.ts'
+import { PATIENT, withStore } from '../support/lab.ts'
 import { hasMemcached, Memcached } from '../support/memcached.ts'
 import { until } from '../support/until.ts'
 
@@ -25,7 +25,7 @@ describe.skipIf(!hasMemcached)('killed and restarted', () => {
   test('one of two servers: sessions on the other one go on', async () => {
     await using dead = await Memcached.start()
     await using alive = await Memcached.start()
-    await using watched = withStore([dead.address, alive.address])
+    await using watched = withStore([dead.address, alive.address], PATIENT)
     const { operations } = watched
     const before = await Promise.all(Array.from({ length: 50 }, (_, index) => operations.set(`two-${index}`)))
     await dead.kill()

@@ -1,7 +1,7 @@
 import type { SessionData } from 'express-session'
 import { describe, expect, test } from 'vitest'
 import { WRITES } from '../support/frames.ts'
-import { Lab, withStore } from '../support/lab.ts'
+import { Lab, PATIENT, withStore } from '../support/lab.ts'
 import { hasMemcached } from '../support/memcached.ts'
 import { ownSession } from '../support/settle.ts'
 import { until } from '../support/until.ts'
@@ -10,7 +10,7 @@ type Counted = SessionData & { mine?: number; theirs?: number }
 
 describe.skipIf(!hasMemcached)('lost reply', () => {
   test.each(['fin', 'reset'] as const)('a conditional write is found done, with %s', async how => {
-    await using lab = await Lab.start()
+    await using lab = await Lab.start(PATIENT)
     const { operations, proxy, store } = lab
     await operations.set('lost')
     const session = (await store.get('lost')) as Counted
@@ -28,7 +28,7 @@ describe.skipIf(!hasMemcached)('lost reply', () => {
   })
 
   test('a conditional write that never arrived is written', async () => {
-    await using lab = await Lab.start()
+    await using lab = await Lab.start(PATIENT)
     const { operations, proxy, store } = lab
     await operations.set('never')
     const session = (await store.get('never')) as Counted
@@ -45,9 +45,9 @@ describe.skipIf(!hasMemcached)('lost reply', () => {
   })
 
   test('nothing that somebody else wrote meanwhile is lost', async () => {
-    await using lab = await Lab.start()
+    await using lab = await Lab.start(PATIENT)
     const { operations, proxy, store } = lab
-    await using other = withStore(lab.memcached.address)
+    await using other = withStore(lab.memcached.address, PATIENT)
     await operations.set('both')
     const mine = (await store.get('both')) as Counted
     mine.mine = 1
@@ -67,7 +67,7 @@ describe.skipIf(!hasMemcached)('lost reply', () => {
   })
 
   test('a new session is stored', async () => {
-    await using lab = await Lab.start()
+    await using lab = await Lab.start(PATIENT)
     const { operations, proxy } = lab
     await lab.warmUp()
     proxy.loseNextReply('fin')
@@ -77,7 +77,7 @@ describe.skipIf(!hasMemcached)('lost reply', () => {
   })
 
   test('a logout is a logout', async () => {
-    await using lab = await Lab.start()
+    await using lab = await Lab.start(PATIENT)
     const { operations, proxy, store } = lab
     await operations.set('logout')
     const session = (await store.get('logout')) as Counted

@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest'
-import { Lab, TIMEOUT } from '../support/lab.ts'
+import { Lab, PATIENT, TIMEOUT } from '../support/lab.ts'
 import { hasMemcached } from '../support/memcached.ts'
 
 describe.skipIf(!hasMemcached)('slow server', () => {
   test('slower than usual: requests wait together, not one after the other', async () => {
-    await using lab = await Lab.start()
+    await using lab = await Lab.start(PATIENT)
     const { operations, proxy } = lab
     await lab.warmUp()
     proxy.delay(TIMEOUT * 0.4)
