@@ -26,10 +26,13 @@ export async function swapFrom(url, options, cause) {
 
 /** The same where nobody pressed anything. It is no visit: the session's life goes on running down. */
 export async function swapLive(url) {
+  const turn = ++turns
   const page = await askForPage(url, { headers: { 'X-Look': '1' } }).catch(() => null)
-  // In an outage the page stays as it is.
-  if (page !== null) swap(page)
+  // In an outage the page stays as it is, and an answer that was overtaken is an old one.
+  if (page !== null && turn === turns) swap(page)
 }
+
+let turns = 0
 
 async function askForPage(url, options) {
   const response = await fetch(url, options)

@@ -62,14 +62,15 @@ test('a session is signed in to and edited, and wrong JSON loses nothing', async
   await ada.sees('draft', '"pears"')
   await ada.page.getByRole('button', { name: 'Delete draft' }).click()
   await ada.row('draft').waitFor({ state: 'detached' })
-  expect(await ada.barriers()).toEqual([])
 })
 
 test('a phone joins the same session by its code, which is good once', async () => {
   const code = await ada.code()
   await ada.page.getByRole('img', { name: 'QR code' }).waitFor()
+  expect(await ada.barriers()).toEqual([])
   await phone.join(app.url, code)
   await phone.sees('cart', '"apples"')
+  expect(await phone.barriers()).toEqual([])
   await ada.page.locator('#browsers').getByText('Teal').waitFor()
   await ada.page.getByText('The code is used up').waitFor()
 
@@ -173,6 +174,7 @@ test('an outage of memcached is told, and the page goes on by itself', async () 
   await ada.expectTrouble(async () => {
     await memcached.stop()
     await ada.page.getByText('memcached does not answer').waitFor()
+    expect(await ada.barriers()).toEqual([])
     await memcached.bringBack()
     // Its memory is gone, and with it the session.
     await ada.page.getByText('Your session has ended').waitFor()

@@ -14,9 +14,9 @@ export function homeRoutes(context: Context): Router {
   return Router().get('/', async (req, res) => {
     const { session } = req
     if (!isSignedIn(session)) {
-      // A cookie whose session is not there any more: say why, and forget it.
+      // A cookie whose session is not there any more: say why. It stays until the next sign-in, because
+      // a page may come here twice at once, and the second time is what is seen.
       const ended = /(^|;\s*)session=/.test(req.get('cookie') ?? '')
-      if (ended) res.clearCookie('session')
       res.send(signInPage({ ended }).source)
       return
     }
