@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { OPCODE } from '../support/frames.ts'
-import { Lab, PATIENT, TIMEOUT } from '../support/lab.ts'
+import { Lab, PATIENT } from '../support/lab.ts'
 import type { Ending } from '../support/proxy.ts'
 import { until } from '../support/until.ts'
 
@@ -39,14 +39,14 @@ export function testBrokenConnections(how: Ending): void {
   })
 
   test('late in the life of a request: trying again does not lengthen its deadline', async () => {
-    await using lab = await Lab.start()
+    await using lab = await Lab.start(PATIENT)
     const { operations, proxy } = lab
     await lab.warmUp()
     proxy.hold()
     const before = proxy.count()
     const burst = operations.burst(100)
     await until(() => proxy.count() >= before + 100)
-    await sleep(TIMEOUT * 0.7)
+    await sleep(PATIENT.timeout * 0.7)
     proxy.cutNow(how)
     await burst
     await operations.settled()

@@ -1,7 +1,7 @@
 import { Client } from 'memjs'
 import { describe, expect, test } from 'vitest'
 import { MemcachedStore, type MemjsClient } from '../../lib/index.ts'
-import { TIMEOUT } from '../support/lab.ts'
+import { PATIENT } from '../support/lab.ts'
 import { hasMemcached, Memcached } from '../support/memcached.ts'
 import { TcpProxy } from '../support/proxy.ts'
 import { Operations } from '../support/settle.ts'
@@ -15,10 +15,10 @@ describe.skipIf(!hasMemcached)('a brought memjs client', () => {
     const client = Client.create(proxy.address, { logger: { log() {} } } as never)
     const store = new MemcachedStore({
       client: client as unknown as MemjsClient,
-      timeout: TIMEOUT,
+      timeout: PATIENT.timeout,
       touchAfter: 0,
     })
-    const operations = new Operations(store, TIMEOUT)
+    const operations = new Operations(store, PATIENT.timeout)
     return {
       proxy,
       operations,
