@@ -11,20 +11,10 @@ export interface Finding {
 const NEAR = 0.8
 
 /**
- * The last security fixes, and whom they concern. memcached does not tell of patches that a
- * distribution has applied without a new number.
- *
- * - CVE-2020-22570: meta commands crash 1.6.0 to 1.6.2 (github.com/memcached/memcached/issues/636); with it
- *   those before: CVE-2020-10931 in 1.6.2, CVE-2019-15026 in 1.5.17, CVE-2019-11596 in 1.5.14.
- * - CVE-2026-47783: SASL tells user names by its timing before 1.6.42 (NVD; Debian's changelog of 1.6.18-1+deb12u1).
- *
- * Those of the proxy (CVE-2023-46852 and 46853, in 1.6.22) are left out: a proxy does not speak the binary
- * protocol, and the store cannot work with one.
+ * The last release that is known to have fixed security bugs: memory corruption and crashes by whoever
+ * reaches the server (memcached's wiki, "ReleaseNotes1642", 2026-05-18; CVE-2026-47783 and 47784 are of it).
  */
-const FIXES: readonly { version: string; cve: string; concerns: (settings: Settings) => boolean }[] = [
-  { version: '1.6.42', cve: 'CVE-2026-47783', concerns: asksForPassword },
-  { version: '1.6.3', cve: 'CVE-2020-22570', concerns: () => true },
-]
+const LAST_FIX = '1.6.42'
 
 type Settings = ReadonlyMap<string, string>
 
@@ -96,14 +86,14 @@ const RULES: readonly ((examination: Examination) => Finding | null)[] = [
     }
   },
 
-  function version({ statistics: { general, settings } }) {
-    const current = general.get('version') ?? ''
-    const missing = FIXES.find(fix => fix.concerns(settings) && isOlder(current, fix.version))
-    if (missing === undefined) return null
+  function version({ statistics: { general } }) {
+    const version = general.get('version') ?? ''
+    if (!isOlder(version, LAST_FIX)) return null
     return {
-      problem: `version ${current} is older than ${missing.version}, which has the last security fix (${missing.cve})`,
+      problem: `version ${version} is older than ${LAST_FIX}, which has the last security fixes known here`,
       advice:
-        'Update it, or see in the changelog of its package whether that has the fix without the number.',
+        'Update it. Distributions fix old versions under their old number: then the changelog of the package ' +
+        'tells, for one CVE-2026-47783.',
     }
   },
 
@@ -134,10 +124,8 @@ function isLocal(settings: Settings): boolean {
   return hosts.every(host => /^(127\.[\d.]+|\[?::1\]?|localhost)(:\d+)?$/.test(host))
 }
 
+/** `1.6.9` before `1.6.18`. What is not written so (`1.6.18-embedded`) is another program. */
 function isOlder(version: string, than: string): boolean {
-  const numbers = (text: string): number[] => (text.match(/\d+/g) ?? []).slice(0, 3).map(Number)
-  const [mine, other] = [numbers(version), numbers(than)]
-  if (mine.length < 2) return false
-  const index = other.findIndex((number, place) => number !== (mine[place] ?? 0))
-  return index !== -1 && (mine[index] ?? 0) < (other[index] as number)
+  if (!/^\d+(\.\d+)+$/.test(version)) return false
+  return version.localeCompare(than, 'en', { numeric: true }) < 0
 }

@@ -1,11 +1,16 @@
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { doctor } from '../../lib/cli/doctor.ts'
 import { parseServers } from '../../lib/memcached/address.ts'
+import { Memcached } from '../support/memcached.ts'
+import { TcpProxy } from '../support/proxy.ts'
 
 export const main: string = fileURLToPath(new URL('../../lib/cli/main.ts', import.meta.url))
+
+/** The version of the memcached on this machine. */
+const installed: string = /[\d.]+/.exec(String(spawnSync('memcached', ['-V']).stdout))?.[0] ?? ''
 
 export interface Result {
   readonly code: number
@@ -48,4 +53,39 @@ export async function checkUp(
 
 function findingsIn(output: string): string[] {
   return [...output.matchAll(/^ {2}! (.*)$/gm)].map(match => match[1] as string)
+}
+
+/** A real memcached that says to be a version without known flaws, whatever is installed. */
+export class UpToDate implements AsyncDisposable {
+  readonly memcached: Memcached
+  readonly #proxy: TcpProxy
+
+  private constructor(memcached: Memcached, proxy: TcpProxy) {
+    this.memcached = memcached
+    this.#proxy = proxy
+  }
+
+  static async start(...flags: string[]): Promise<UpToDate> {
+    const memcached = await Memcached.start(...flags)
+    const proxy = await TcpProxy.start(memcached.address)
+    const server = new UpToDate(memcached, proxy)
+    server.pretend('1.6.42')
+    return server
+  }
+
+  get address(): string {
+    return this.#proxy.address
+  }
+
+  /** @param version - as long as the true one, since lengths stand before the text. */
+  pretend(version: string): void {
+    this.#proxy.tamper(reply =>
+      Buffer.from(reply.toString('latin1').replaceAll(installed, version), 'latin1'),
+    )
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#proxy[Symbol.asyncDispose]()
+    await this.memcached.kill()
+  }
 }
