@@ -58,6 +58,8 @@ describe.skipIf(!hasMemcached)('docs/listing-and-doctor.md', () => {
     const shown = /^```text\n(.*?)^```$/ms.exec(text)?.[1] as string
     await using full = await UpToDate.start('-m', '2')
     await fill(full.memcached.address, 6000, number => [`sess:${sidOf(number)}`, stored(number)])
+    await using reader = new MemcachedStore({ servers: full.address })
+    await reader.get(sidOf(5999))
     const { output } = await checkUp(full.address)
     expect(inShape(output)).toBe(inShape(shown))
   })
