@@ -17,7 +17,7 @@ describe.skipIf(!hasMemcached)('slow server', () => {
     await using lab = await Lab.start()
     const { operations, proxy } = lab
     await lab.warmUp()
-    proxy.delay(TIMEOUT * 2)
+    proxy.delay(TIMEOUT * 20)
     const outcomes = await operations.burst(100)
     expect(outcomes.filter(({ error }) => error === null)).toEqual([])
     await operations.settled()
