@@ -4,7 +4,7 @@ import { createApp } from '../../example-app/src/app.ts'
 import { type Progress, REQUESTS, runContest } from '../../example-app/src/overlap/contest.ts'
 import { EmbeddedMemcached } from '../../lib/embedded/index.ts'
 import { MemcachedStore } from '../../lib/index.ts'
-import { secret, signIn } from './visitor.ts'
+import { browser, post, secret, signIn } from './visitor.ts'
 
 let memcached: EmbeddedMemcached
 let store: MemcachedStore
@@ -61,6 +61,20 @@ describe('the overlap test', () => {
     expect(text).toContain(`${REQUESTS} of ${REQUESTS} survived`)
     expect(text).toContain(`1 of ${REQUESTS} survived`)
     expect(text.match(/class="lost"/g)).toHaveLength(REQUESTS - 1)
+  })
+
+  test('leaves no trace on the store of the app', async () => {
+    const app = createApp({ store, secret })
+    const listeners = store.eventNames().map(name => store.listenerCount(name))
+    await runContest(store)
+    expect(store.eventNames().map(name => store.listenerCount(name))).toEqual(listeners)
+    const visitor = browser(app)
+    const { headers } = await post(visitor, '/sign-in', { name: 'Ada' }).expect(303)
+    const cookie = (headers['set-cookie'] as unknown as string[]).find(one => one.startsWith('session='))
+    expect(cookie).toContain('SameSite=Lax')
+    const [kept] = await store.all()
+    expect(kept?.cookie.originalMaxAge).toBe(3_600_000)
+    await store.clear()
   })
 
   test('fails at once where memcached does not answer', async () => {

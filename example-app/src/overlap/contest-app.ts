@@ -1,6 +1,7 @@
 import express, { type ErrorRequestHandler, type Express } from 'express'
 import session, { type Store } from 'express-session'
 import { destroySession } from '../session/access.ts'
+import { GuestStore } from './guest-store.ts'
 
 declare module 'express-session' {
   interface SessionData {
@@ -19,7 +20,15 @@ interface Options {
 /** An ordinary app with one session that many requests change. */
 export function contestApp({ store, secret, arrive }: Options): Express {
   const app = express()
-  app.use(session({ store, secret, resave: false, saveUninitialized: false, cookie: { maxAge: 60_000 } }))
+  app.use(
+    session({
+      store: new GuestStore(store),
+      secret,
+      resave: false,
+      saveUninitialized: false,
+      cookie: { maxAge: 60_000 },
+    }),
+  )
   app.post('/start', (req, res) => {
     req.session.updates = {}
     res.send(req.sessionID)
