@@ -15,7 +15,7 @@ export class Request {
 
   respond: (reply: Reply) => void = ignore
   fail: (error: MemcachedStoreError) => void = ignore
-  /** The tick of the wire's clock at which it has failed. */
+  /** The time, in milliseconds of the wire's clock, at which it has failed. */
   deadline = 0
   /** Has it been sent again after a broken connection? Once is enough. */
   repeated = false

@@ -12,7 +12,7 @@ export const MOST_BYTES: number = 64 * 1024 * 1024
 /** No reply is longer than this, or than the largest item. */
 const MOST_BODY: number = 64 * 1024 * 1024
 /** Milliseconds between two looks at the deadlines, at most; a short timeout is looked at ten times. */
-const LONGEST_TICK = 50
+const LONGEST_TICK = 25
 /** Milliseconds until a server that is down is asked again: doubled each time, up to the last. */
 const FIRST_PROBE = 100
 const LAST_PROBE = 5000
@@ -39,12 +39,14 @@ export class Wire {
   #closed = false
 
   /*
-   * Deadlines are counted in ticks of one timer, not read from a clock: that costs a request nothing,
-   * and a process that was itself busy for a second looks at its socket before it blames the server.
+   * Deadlines go by a clock that one timer advances, by two of its ticks at most: that costs a request
+   * nothing, and a process that was itself busy for a second looks at its socket before it blames the
+   * server.
    */
   readonly #tickLength: number
   readonly #patience: number
-  #ticks = 0
+  #clock = 0
+  #ticked = 0
   #ticker: NodeJS.Timeout | undefined
 
   /** Handlers of the request that memjs is about to write. */
@@ -54,8 +56,8 @@ export class Wire {
   constructor(options: WireOptions) {
     this.#options = options
     this.#tickLength = Math.max(1, Math.min(LONGEST_TICK, Math.floor(options.timeout / 10)))
-    // One more, since the first tick may come at once.
-    this.#patience = Math.ceil(options.timeout / this.#tickLength) + 1
+    // A tick more, since the clock may lag by one.
+    this.#patience = options.timeout + this.#tickLength
   }
 
   /** The server, for who needs a connection of his own. */
@@ -81,7 +83,7 @@ export class Wire {
       process.nextTick(request.fail, refusal)
       return
     }
-    request.deadline = this.#ticks + this.#patience
+    request.deadline = this.#clock + this.#patience
     this.#send(request)
   }
 
@@ -113,7 +115,10 @@ export class Wire {
   #send(request: Request): void {
     this.#connection ??= this.#connect()
     this.#connection.send(request)
-    this.#ticker ??= setInterval(() => this.#tick(), this.#tickLength).unref()
+    if (this.#ticker === undefined) {
+      this.#ticked = performance.now()
+      this.#ticker = setInterval(() => this.#tick(), this.#tickLength).unref()
+    }
   }
 
   #connect(): Connection {
@@ -128,10 +133,12 @@ export class Wire {
   }
 
   #tick(): void {
-    this.#ticks++
+    const now = performance.now()
+    this.#clock += Math.min(now - this.#ticked, 2 * this.#tickLength)
+    this.#ticked = now
     const due = this.#connection?.queue.first
     if (due != null) {
-      if (due.deadline > this.#ticks) return
+      if (due.deadline > this.#clock) return
       const { address, timeout } = this.#options
       this.#connection?.drop(
         new MemcachedStoreError(
@@ -167,7 +174,7 @@ export class Wire {
     }
     // Only now: whoever hears of a failure may send more, and deadlines must stay in order.
     for (const request of failed) {
-      const left = (request.deadline - this.#ticks) * this.#tickLength
+      const left = request.deadline - this.#clock
       request.fail(error instanceof ConnectionLostError ? error.withRemaining(left) : error)
     }
   }
@@ -182,7 +189,7 @@ export class Wire {
   /** Asks a server that is down whether it is back. */
   #ask(): void {
     const request = new Request(NOOP, '', '', 0, 0, 0, 0, 0)
-    request.deadline = this.#ticks + this.#patience
+    request.deadline = this.#clock + this.#patience
     request.repeated = true
     this.#connection = this.#connect()
     this.#connection.rest()
