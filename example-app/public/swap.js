@@ -8,16 +8,18 @@ export async function swapFrom(url, options, cause) {
   for (const button of buttons) button.disabled = true
   try {
     const page = await askForPage(url, { ...options, headers: { 'X-Swap': '1' } })
-    if (page === null) location.assign('/')
+    const failure = page.querySelector('.error h1')
+    if (failure !== null) complain(cause, failure.textContent)
+    else if (!isHome(page)) location.assign('/')
     else {
+      for (const old of document.querySelectorAll('.complaint')) old.remove()
       swap(page, cause)
       const problem = document.querySelector('[aria-invalid="true"]')
       const field = problem ?? document.querySelector('.editor textarea')
       field?.focus()
     }
   } catch {
-    // The app cannot be reached: the browser's own page says so best.
-    location.assign('/')
+    complain(cause, 'The app does not answer')
   } finally {
     cause.removeAttribute('aria-busy')
     for (const button of buttons) button.disabled = false
@@ -29,15 +31,28 @@ export async function swapLive(url) {
   const turn = ++turns
   const page = await askForPage(url, { headers: { 'X-Look': '1' } }).catch(() => null)
   // In an outage the page stays as it is, and an answer that was overtaken is an old one.
-  if (page !== null && turn === turns) swap(page)
+  if (page !== null && isHome(page) && turn === turns) swap(page)
 }
 
 let turns = 0
 
 async function askForPage(url, options) {
   const response = await fetch(url, options)
-  const page = new DOMParser().parseFromString(await response.text(), 'text/html')
-  return page.getElementById('values') === null ? null : page
+  return new DOMParser().parseFromString(await response.text(), 'text/html')
+}
+
+const isHome = page => page.getElementById('values') !== null
+
+/** An error is told where it was caused: the page, and what was typed into it, stays. */
+function complain(cause, title) {
+  for (const old of document.querySelectorAll('.complaint')) old.remove()
+  const text = document.createElement('p')
+  text.className = 'problem complaint'
+  text.setAttribute('role', 'alert')
+  text.textContent = `${title}. What you typed stays here: try again.`
+  const isTypedIn = cause.querySelector('textarea, input:not([type="hidden"])') !== null
+  const place = isTypedIn ? cause : (cause.closest('.panel') ?? cause)
+  place.append(text)
 }
 
 function swap(page, cause) {

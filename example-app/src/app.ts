@@ -14,7 +14,7 @@ import { signInRoutes } from './routes/sign-in.ts'
 import { troubleRoutes } from './routes/trouble.ts'
 import { valueRoutes } from './routes/values.ts'
 import { BrowserCookie } from './security/browser-cookie.ts'
-import { securityHeaders } from './security/headers.ts'
+import { keepNothing, securityHeaders } from './security/headers.ts'
 import { sameOrigin } from './security/same-origin.ts'
 import type { Servers } from './servers.ts'
 
@@ -42,7 +42,7 @@ export function createApp({ store, secret, servers, codeLife }: AppOptions): Exp
   // Behind a TLS proxy also: app.set('trust proxy', 1), so that `secure: 'auto'` sees the visitor's https.
   app.use(securityHeaders())
   app.use('/assets', express.static(PUBLIC, { index: false, maxAge: '1h' }))
-  app.use(sameOrigin)
+  app.use(keepNothing, sameOrigin)
   app.use(express.urlencoded({ extended: false, limit: '200kb' }))
   const sessions = session({
     store,

@@ -13,7 +13,8 @@ const store = createStore(servers.addresses)
 const own = servers.addresses.map(address => new Remote(address))
 
 try {
-  const what = { store, secret: env.SESSION_SECRET ?? '', servers: { ...servers, own } }
+  const description = `${own.length} memcached servers that two processes of the app share. This page comes from the process on port ${env.PORT}.`
+  const what = { store, secret: env.SESSION_SECRET ?? '', servers: { ...servers, own, description } }
   const serving = await serve(what, readAddress(env))
   const shutDown = onShutDown(async () => {
     await serving.close()

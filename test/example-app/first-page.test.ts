@@ -69,6 +69,17 @@ describe('the page of the example app', () => {
     expect(text).toContain('apples')
   })
 
+  test('refuses what is nested too deeply to be stored', async () => {
+    const visitor = await signedIn()
+    const { text } = await put(visitor, 'abyss', `${'['.repeat(20_000)}${']'.repeat(20_000)}`).expect(422)
+    expect(text).toContain('nested more than 100 deep')
+  })
+
+  test('is kept by no cache', async () => {
+    const visitor = await signedIn()
+    await visitor.get('/').expect('Cache-Control', 'no-store')
+  })
+
   test('shows markup as text', async () => {
     const visitor = await signedIn()
     await put(visitor, '<b>', '"<script>alert(1)</script>"').expect(303)

@@ -1,3 +1,4 @@
+import { createServer } from 'node:http'
 import request from 'supertest'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createApp } from '../../example-app/src/app.ts'
@@ -26,6 +27,19 @@ describe.each([
   afterAll(async () => {
     await store.close()
     await servers.close()
+  })
+
+  test('is for those who sit at this computer', async () => {
+    const elsewhere = createServer((req, res) => {
+      Object.defineProperty(req.socket, 'remoteAddress', { value: '192.0.2.1' })
+      app(req, res)
+    })
+    await request(elsewhere)
+      .post('/trouble')
+      .type('form')
+      .send({ server: servers.addresses[0], do: 'stop' })
+      .expect(403)
+    await (await signIn(app, 'Ada')).get('/').expect(200)
   })
 
   test('stops a server and brings it back, and the pages tell', async () => {

@@ -10,6 +10,7 @@ import { type Overlap, overlapPanel } from './panels/overlap.ts'
 import { placePanel } from './panels/place.ts'
 import { serversPanel } from './panels/servers.ts'
 import { type Invitation, sharePanel } from './panels/share.ts'
+import { tour } from './panels/tour.ts'
 import { type Draft, valuesPanel } from './panels/values.ts'
 
 /** All that the first page of somebody who is signed in shows. */
@@ -26,6 +27,8 @@ export interface View {
   readonly canInvite: boolean
   readonly invitation?: Invitation | undefined
   readonly servers: readonly Health[]
+  /** Where sessions are kept, in words. */
+  readonly description: string | undefined
   readonly overlap?: Overlap | undefined
   readonly draft?: Draft | undefined
   readonly editing?: string | undefined
@@ -40,21 +43,22 @@ export function homePage(view: View): Html {
         <strong>${view.session.user}</strong> in ${colourName(browser)}</span>
       <form method="post" action="/sign-out"><button>Sign out</button></form>`,
     body: html`
-      <h1 class="visually-hidden">${view.session.user}’s session</h1>
+      <div class="intro">
+        <h1>${view.session.user}’s session</h1>
+        ${tour({ withLinks: true, withTrouble: view.servers.some(({ own }) => own) })}
+      </div>
       ${outageNotice(undefined)}
       <div class="columns" id="home" data-revision="${view.revision}">
-        <div class="stack">
-          ${valuesPanel(view)}
-          ${overlapPanel(view.overlap)}
-        </div>
+        ${valuesPanel(view)}
         <div class="stack">
           ${sharePanel(view)}
           ${browsersPanel(view)}
         </div>
       </div>
+      ${overlapPanel(view.overlap)}
       <div class="columns">
         ${placePanel(view.place)}
-        ${serversPanel(view.servers, view.place.holders)}
+        ${serversPanel({ servers: view.servers, holders: view.place.holders, description: view.description })}
       </div>`,
   })
 }

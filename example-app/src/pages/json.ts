@@ -23,10 +23,19 @@ export function colouredJson(text: string): Html {
   return html`${contents}`
 }
 
-export function prettyJson(value: Json): string {
+const WIDTH = 60
+
+/** JSON as somebody would write it: what fits into a line is in one. */
+export function prettyJson(value: Json, indent = ''): string {
   // With spaces, where a narrow screen can break the line.
   const line = JSON.stringify(value, null, 1).replace(/\n */g, ' ')
-  return line.length <= 60 ? line : JSON.stringify(value, null, 2)
+  if (typeof value !== 'object' || value === null || indent.length + line.length <= WIDTH) return line
+  const inner = `${indent}  `
+  const parts = Array.isArray(value)
+    ? value.map(item => prettyJson(item, inner))
+    : Object.entries(value).map(([key, item]) => `${JSON.stringify(key)}: ${prettyJson(item, inner)}`)
+  const [open, close] = Array.isArray(value) ? '[]' : '{}'
+  return `${open}\n${parts.map(part => inner + part).join(',\n')}\n${indent}${close}`
 }
 
 export function kindOf(value: Json): string {

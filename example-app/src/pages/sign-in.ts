@@ -1,5 +1,6 @@
 import { type Html, html } from './html.ts'
 import { layout } from './layout.ts'
+import { tour } from './panels/tour.ts'
 
 interface Model {
   readonly name?: string
@@ -29,6 +30,8 @@ export function signInPage({ name, problem, ended = false }: Model = {}): Html {
           <p class="hint">No password: this is a demonstration, and a name is all it asks for.</p>
         </form>
         <p class="hint">Signed in on another browser already? <a href="/join">Join its session with a code.</a></p>
+        <h2 class="tour-title">What you will have seen in a minute</h2>
+        ${tour({ withLinks: false, withTrouble: true })}
       </div>`,
   })
 }

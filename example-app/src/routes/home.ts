@@ -49,6 +49,7 @@ export async function showHome(
     browser: context.browsers.read(req),
     place,
     servers,
+    description: context.servers?.description,
     logins,
     canInvite: context.codes !== undefined,
   }

@@ -1,6 +1,7 @@
+import type { Json } from '../../session/data.ts'
 import type { Life, Place } from '../../session/place.ts'
 import { type Html, html } from '../html.ts'
-import { colouredJson } from '../json.ts'
+import { colouredJson, prettyJson } from '../json.ts'
 
 /** Where the session lives, how long still, and what exactly is stored there. */
 export function placePanel(place: Place): Html {
@@ -72,7 +73,7 @@ function inMinutes(milliseconds: number): string {
 
 function pretty(text: string): string {
   try {
-    return JSON.stringify(JSON.parse(text), null, 2)
+    return prettyJson(JSON.parse(text) as Json)
   } catch {
     return text
   }

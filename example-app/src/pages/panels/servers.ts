@@ -2,8 +2,16 @@ import type { ServerStats } from 'express-session-memcached'
 import type { Health } from '../../memcached/health.ts'
 import { type Html, html } from '../html.ts'
 
+interface Model {
+  readonly servers: readonly Health[]
+  /** Those that hold this session. */
+  readonly holders: readonly string[]
+  /** How the app came to them, and what becomes of the sessions when it ends. */
+  readonly description: string | undefined
+}
+
 /** Every memcached: is it up, how full is it, does it find what it is asked for. */
-export function serversPanel(servers: readonly Health[], holders: readonly string[]): Html | false {
+export function serversPanel({ servers, holders, description }: Model): Html | false {
   if (servers.length === 0) return false
   return html`
     <section class="panel" aria-labelledby="servers-title">
@@ -12,6 +20,7 @@ export function serversPanel(servers: readonly Health[], holders: readonly strin
         <p>memcached’s own figures, of all that use it. ${troubleHint(servers)}</p>
       </header>
       ${serverList(servers, holders)}
+      ${description !== undefined && html`<p class="hint origin">Sessions are kept in ${description}</p>`}
     </section>`
 }
 

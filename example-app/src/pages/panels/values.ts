@@ -89,7 +89,7 @@ function valueRow(session: SignedIn, key: string): Html {
 
 function editorRow(session: SignedIn, key: string, draft: Draft | undefined): Html {
   const value = storedValue(session, key)
-  const text = draft?.text ?? (value === undefined ? '' : JSON.stringify(value, null, 2))
+  const text = draft?.text ?? (value === undefined ? '' : prettyJson(value))
   const lines = Math.min(Math.max(text.split('\n').length, 1), 16)
   const id = rowId(key)
   return html`
