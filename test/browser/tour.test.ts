@@ -169,11 +169,23 @@ test('your browsers: one is signed out elsewhere, and notices at once', async ()
   await tablet.context.close()
 })
 
-test('an outage of memcached is told, and the page goes on by itself', async () => {
+test('the overlap test draws what survives here and in an ordinary store', async () => {
   await ada.signIn(app.url, 'Ada')
+  await ada.page.getByRole('button', { name: 'Fire 50 requests at once' }).click()
+  await ada.page.getByText('This store kept 50 updates, the MemoryStore 1').waitFor()
+  expect(await ada.page.locator('#overlap .kept').count()).toBe(51)
+  expect(await ada.page.locator('#overlap .lost').count()).toBe(49)
+})
+
+test('an outage of memcached is told, and the page goes on by itself', async () => {
   await ada.expectTrouble(async () => {
     await memcached.stop()
     await ada.page.getByText('memcached does not answer').waitFor()
+    await ada.page.getByLabel('Key', { exact: true }).fill('unsaved')
+    await ada.page.getByLabel('Value, as JSON').fill('"typed in an outage"')
+    await ada.page.getByRole('button', { name: 'Put it in' }).click()
+    await ada.page.getByRole('alert').getByText('What you typed stays here').waitFor()
+    expect(await ada.page.getByLabel('Value, as JSON').inputValue()).toBe('"typed in an outage"')
     expect(await ada.barriers()).toEqual([])
     await memcached.bringBack()
     // Its memory is gone, and with it the session.
