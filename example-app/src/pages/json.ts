@@ -23,17 +23,15 @@ export function colouredJson(text: string): Html {
   return html`${contents}`
 }
 
-const WIDTH = 60
-
-/** JSON as somebody would write it: what fits into a line is in one. */
-export function prettyJson(value: Json, indent = ''): string {
+/** JSON as somebody would write it: what fits into a line of so many characters is in one. */
+export function prettyJson(value: Json, width = 60, indent = ''): string {
   // With spaces, where a narrow screen can break the line.
   const line = JSON.stringify(value, null, 1).replace(/\n */g, ' ')
-  if (typeof value !== 'object' || value === null || indent.length + line.length <= WIDTH) return line
+  if (typeof value !== 'object' || value === null || indent.length + line.length <= width) return line
   const inner = `${indent}  `
   const parts = Array.isArray(value)
-    ? value.map(item => prettyJson(item, inner))
-    : Object.entries(value).map(([key, item]) => `${JSON.stringify(key)}: ${prettyJson(item, inner)}`)
+    ? value.map(item => prettyJson(item, width, inner))
+    : Object.entries(value).map(([key, item]) => `${JSON.stringify(key)}: ${prettyJson(item, width, inner)}`)
   const [open, close] = Array.isArray(value) ? '[]' : '{}'
   return `${open}\n${parts.map(part => inner + part).join(',\n')}\n${indent}${close}`
 }

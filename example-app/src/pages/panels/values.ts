@@ -66,6 +66,9 @@ export function valueRows({ session, draft, editing }: Model): Html {
   )}`
 }
 
+/** Characters that the middle column has room for. */
+const COLUMN = 32
+
 function valueRow(session: SignedIn, key: string): Html {
   const value = storedValue(session, key) as Json
   const edit = session.edits[key]
@@ -76,7 +79,7 @@ function valueRow(session: SignedIn, key: string): Html {
         <code>${key}</code>
         <small>${edit && html`<span class="dot" data-colour="${browser?.colour}"></span> ${colourName(browser)}, ${clock(edit.at)}`}</small>
       </th>
-      <td><span class="kind">${kindOf(value)}</span><pre tabindex="0" aria-label="${key}"><code>${colouredJson(prettyJson(value))}</code></pre></td>
+      <td><span class="kind">${kindOf(value)}</span><pre tabindex="0" aria-label="${key}"><code>${colouredJson(prettyJson(value, COLUMN))}</code></pre></td>
       <td class="actions">
         <a class="button quiet" id="${rowId(key)}-edit" href="/?edit=${encodeURIComponent(key)}#${rowId(key)}" data-swap aria-label="Edit ${key}">Edit</a>
         <form method="post" action="/values/delete" data-swap>
