@@ -90,8 +90,12 @@ describe.skipIf(servers === null)('a logout amid slow requests', () => {
     'with onConflict %s',
     mode => {
       const onConflict = mode === 'function' ? (_base: unknown, mine: SessionData) => mine : mode
-      const here = new MemcachedStore({ ...options, onConflict, tombstone: 1 })
-      const elsewhere = new MemcachedStore({ ...options, onConflict, tombstone: 1 })
+      let here: MemcachedStore
+      let elsewhere: MemcachedStore
+      beforeAll(() => {
+        here = new MemcachedStore({ ...options, onConflict, tombstone: 1 })
+        elsewhere = new MemcachedStore({ ...options, onConflict, tombstone: 1 })
+      })
       afterAll(() => Promise.all([here.close(), elsewhere.close()]))
 
       test.each([
