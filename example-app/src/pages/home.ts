@@ -49,16 +49,16 @@ export function homePage(view: View): Html {
       </div>
       ${outageNotice(undefined)}
       <div class="columns" id="home" data-revision="${view.revision}">
-        ${valuesPanel(view)}
         <div class="stack">
+          ${valuesPanel(view)}
+          ${overlapPanel(view.overlap)}
+          ${placePanel(view.place)}
+        </div>
+        <div class="stack second">
           ${sharePanel(view)}
           ${browsersPanel(view)}
+          ${serversPanel({ servers: view.servers, holders: view.place.holders, description: view.description })}
         </div>
-      </div>
-      ${overlapPanel(view.overlap)}
-      <div class="columns">
-        ${placePanel(view.place)}
-        ${serversPanel({ servers: view.servers, holders: view.place.holders, description: view.description })}
       </div>`,
   })
 }

@@ -14,7 +14,7 @@ interface Model {
 export function serversPanel({ servers, holders, description }: Model): Html | false {
   if (servers.length === 0) return false
   return html`
-    <section class="panel" aria-labelledby="servers-title">
+    <section class="panel" id="servers-panel" aria-labelledby="servers-title">
       <header>
         <h2 id="servers-title">${servers.length === 1 ? 'The server' : `The ${servers.length} servers`}</h2>
         <p>memcached’s own figures, of all that use it. ${troubleHint(servers)}</p>
