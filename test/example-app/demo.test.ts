@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { type AddressInfo, createServer } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { afterEach, describe, expect, test } from 'vitest'
 import { answers as isMemcached } from '../../example-app/src/memcached/ask.ts'
@@ -97,6 +98,20 @@ describe('npm start', () => {
     const servers = Array.from(output().matchAll(/127\.0\.0\.1:\d+(?=[, ])/g), ([address]) => address)
     expect(servers).toHaveLength(3)
     expect(await Promise.all(servers.map(isMemcached))).toEqual([false, false, false])
+  })
+
+  test.each([
+    ['what is there', {}],
+    ['the embedded server', { PATH: '/nowhere' }],
+  ])('says that a port is taken, and which to take, with %s', async (_, env) => {
+    const other = createServer().listen(0, '127.0.0.1')
+    await once(other, 'listening')
+    const { port } = other.address() as AddressInfo
+    const { child, output } = start([], { PORT: String(port), ...env })
+    expect(await once(child, 'close')).toEqual([1, null])
+    expect(output()).toContain(`Port ${port} is taken`)
+    expect(output()).toContain(`PORT=${port + 1} npm start`)
+    other.close()
   })
 
   test('-- --help says what there is', async () => {

@@ -29,6 +29,8 @@ export class Daemon implements OwnServer {
   async stop(): Promise<void> {
     if (this.#hasEnded()) return
     const gone = once(this.#process, 'exit')
+    // Nothing else may keep this process waiting for it.
+    this.#process.ref()
     this.#process.kill('SIGKILL')
     await gone
   }
@@ -46,15 +48,6 @@ export class Daemon implements OwnServer {
 
   #hasEnded(): boolean {
     return this.#process.exitCode !== null || this.#process.signalCode !== null
-  }
-
-  /** SIGSTOP: connections are accepted (by the kernel) and nothing is ever answered. */
-  freeze(): void {
-    this.#process.kill('SIGSTOP')
-  }
-
-  thaw(): void {
-    this.#process.kill('SIGCONT')
   }
 }
 

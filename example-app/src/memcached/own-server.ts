@@ -5,7 +5,4 @@ export interface OwnServer {
   stop(): Promise<void>
   /** Starts it again on the same port, empty; nothing where it runs. */
   bringBack(): Promise<void>
-  /** It keeps what it holds and its connections, and answers nothing. Not there where it cannot be done. */
-  freeze?(): void
-  thaw?(): void
 }
