@@ -136,13 +136,20 @@ describe.skipIf(!hasMemcached)('README.md, "Running memcached"', () => {
       socket.on('error', () => undefined)
       socket.write('version\r\n')
       sockets.push(socket)
-      answers.push(await new Promise<string>(resolve => socket.once('data', data => resolve(String(data)))))
+      // What was sent may meet the closed end, and take the answer with it.
+      answers.push(
+        await new Promise<string>(resolve => {
+          socket.once('data', data => resolve(String(data)))
+          socket.once('close', () => resolve(''))
+        }),
+      )
     }
     const accepted = answers.filter(answer => answer.startsWith('VERSION')).length
     // Four threads and the listener cost memcached some 25 of its own.
     expect(accepted).toBeGreaterThanOrEqual(30)
     expect(accepted).toBeLessThan(60)
-    expect(new Set(answers.slice(accepted))).toEqual(new Set(['ERROR Too many open connections\r\n']))
+    const refusals = answers.slice(accepted).filter(answer => answer !== '')
+    expect(new Set(refusals)).toEqual(new Set(['ERROR Too many open connections\r\n']))
     for (const socket of sockets) socket.destroy()
     const { rejected_connections } = await until(() => stats(port).catch(() => undefined))
     expect(Number(rejected_connections)).toBeGreaterThanOrEqual(60 - accepted)

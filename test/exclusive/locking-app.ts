@@ -62,6 +62,8 @@ export class LockingApp implements AsyncDisposable {
       res.status(error.status ?? 500).json({ code: error.code })
     }
     app.use(fail)
+    // No end of idle connections: it would meet requests on their way.
+    locking.#server.keepAliveTimeout = 0
     locking.#server.listen(0, '127.0.0.1')
     await once(locking.#server, 'listening')
     return locking
