@@ -1,5 +1,4 @@
 import type { Cluster } from '../cluster/cluster.ts'
-import type { MemcachedStoreError } from '../errors.ts'
 import type { Settings } from '../options.ts'
 import type { Codec } from '../session/codec.ts'
 import type { Expiry } from '../session/expiry.ts'
@@ -53,6 +52,3 @@ export type ConflictOutcome = 'merged' | 'overwritten' | 'resolved' | 'rejected'
 
 /** Called once. The error is the store's own, or what the application's own code threw. */
 export type Done<T> = (error: Error | null, value?: T) => void
-
-/** A failure of the store itself, as opposed to one of the application's code. */
-export type StoreFailure = MemcachedStoreError
