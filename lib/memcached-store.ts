@@ -46,8 +46,8 @@ const MOST_REMEMBERED = 10_000
  * app.use(session({ store: new MemcachedStore(), secret, resave: false, saveUninitialized: false }))
  * ```
  *
- * Methods take an optional callback, which is called once and on a fresh tick, and return a promise
- * when none is given. They fail with a `MemcachedStoreError`, or with what the application's own
+ * Methods take an optional callback, which is called once, on a fresh tick and in the caller's async
+ * context (`AsyncLocalStorage`), and return a promise when none is given. They fail with a `MemcachedStoreError`, or with what the application's own
  * functions (`ttl`, `serializer`, `onConflict`) threw.
  */
 export class MemcachedStore extends Store {

@@ -1,3 +1,4 @@
+import { AsyncResource } from 'node:async_hooks'
 import { Utils } from 'memjs'
 import { MemcachedStoreError } from '../errors.ts'
 import type { MemcachedNode, ReplyCallback, WriteMode } from './node.ts'
@@ -126,7 +127,7 @@ export class ClientNode implements MemcachedNode {
         null,
       )
     }, this.#timeout)
-    client.perform(key, request, client.seq, (error, response) => {
+    const take = (error: Error | null, response: MemjsResponse | null): void => {
       if (error !== null || response === null) {
         settle(
           new MemcachedStoreError('ERR_UNAVAILABLE', 'memcached cannot be reached', { cause: error }),
@@ -139,7 +140,9 @@ export class ClientNode implements MemcachedNode {
         const failure = statusError(response.header.status, this.address)
         settle(failure, failure === null ? toReply(opcode, response) : null)
       }
-    })
+    }
+    // memjs answers in the async context of whoever asked first.
+    client.perform(key, request, client.seq, AsyncResource.bind(take))
   }
 }
 

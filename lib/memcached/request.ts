@@ -1,9 +1,14 @@
+import { AsyncResource } from 'node:async_hooks'
 import type { MemcachedStoreError } from '../errors.ts'
 import { GET, NOOP, TOUCH } from './protocol.ts'
 import type { Reply } from './reply.ts'
 
-/** One request to a server, and its place in the queue of those that wait for a reply. */
-export class Request {
+/**
+ * One request to a server, and its place in the queue of those that wait for a reply. Many share a
+ * connection; each is answered in the async context that asked (`AsyncLocalStorage`), so that no
+ * visitor's request goes on in the context of another's.
+ */
+export class Request extends AsyncResource {
   readonly opcode: number
   readonly key: string
   readonly value: string | Buffer
@@ -13,8 +18,9 @@ export class Request {
   readonly casLow: number
   readonly opaque: number
 
-  respond: (reply: Reply) => void = ignore
-  fail: (error: MemcachedStoreError) => void = ignore
+  /** What is called with the answer: one of the two, once, through {@link respond} or {@link fail}. */
+  onReply: (reply: Reply) => void = ignore
+  onFailure: (error: MemcachedStoreError) => void = ignore
   /** The time, in milliseconds of the wire's clock, at which it has failed. */
   deadline = 0
   /** Has it been sent again after a broken connection? Once is enough. */
@@ -31,6 +37,7 @@ export class Request {
     casLow: number,
     opaque: number,
   ) {
+    super('MEMCACHED')
     this.opcode = opcode
     this.key = key
     this.value = value
@@ -44,6 +51,14 @@ export class Request {
   /** May it be carried out twice without anybody noticing? A write may not: see `operations/reconcile.ts`. */
   get isRepeatable(): boolean {
     return this.opcode === GET || this.opcode === TOUCH || this.opcode === NOOP
+  }
+
+  respond(reply: Reply): void {
+    this.runInAsyncScope(this.onReply, null, reply)
+  }
+
+  fail(error: MemcachedStoreError): void {
+    this.runInAsyncScope(this.onFailure, null, error)
   }
 }
 

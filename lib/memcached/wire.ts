@@ -1,3 +1,4 @@
+import { AsyncResource } from 'node:async_hooks'
 import { ConnectionLostError, MemcachedStoreError } from '../errors.ts'
 import { Connection } from './connection.ts'
 import type { Target } from './exchange.ts'
@@ -20,7 +21,7 @@ const LAST_PROBE = 5000
 export interface WireOptions extends Target {
   /** Bytes. */
   readonly maxItemSize: number
-  /** Told when the server is found to be up, or down; never the same twice in a row. */
+  /** Told whenever the server is found to be up, or down. */
   readonly onChange: (up: boolean) => void
 }
 
@@ -31,8 +32,9 @@ export interface WireOptions extends Target {
  */
 export class Wire {
   readonly #options: WireOptions
+  /** What serves many requests runs in no request's async context, and keeps none alive. */
+  readonly #scope: AsyncResource = new AsyncResource('MEMCACHED')
   #connection: Connection | null = null
-  #up: boolean | undefined
   #down: MemcachedStoreError | null = null
   #probes = 0
   #probe: NodeJS.Timeout | undefined
@@ -76,11 +78,11 @@ export class Wire {
 
   /** For memjs. The request is answered exactly once, and not before this returns. */
   write(request: Request): void {
-    request.respond = this.#respond
-    request.fail = this.#fail
+    request.onReply = this.#respond
+    request.onFailure = this.#fail
     const refusal = this.#refusal()
     if (refusal !== null) {
-      process.nextTick(request.fail, refusal)
+      process.nextTick(request.onFailure, refusal)
       return
     }
     request.deadline = this.#clock + this.#patience
@@ -98,14 +100,16 @@ export class Wire {
   #refusal(): MemcachedStoreError | null {
     const connection = this.#connection
     if (this.#closed) return this.#closedError()
-    const server = `memcached on ${this.#options.address.name}`
-    if (this.#down !== null) {
-      return new MemcachedStoreError('ERR_UNAVAILABLE', `${server} is down`, { cause: this.#down })
-    }
+    if (this.#down !== null) return this.#unavailable('is down', this.#down)
     if (connection !== null && (connection.queue.size >= MOST_REQUESTS || connection.bytes >= MOST_BYTES)) {
-      return new MemcachedStoreError('ERR_UNAVAILABLE', `${server} is too slow: too much is waiting for it`)
+      return this.#unavailable('is too slow: too much is waiting for it')
     }
     return null
+  }
+
+  #unavailable(what: string, cause?: MemcachedStoreError): MemcachedStoreError {
+    const message = `memcached on ${this.#options.address.name} ${what}`
+    return new MemcachedStoreError('ERR_UNAVAILABLE', message, { cause })
   }
 
   #closedError(): MemcachedStoreError {
@@ -113,12 +117,9 @@ export class Wire {
   }
 
   #send(request: Request): void {
-    this.#connection ??= this.#connect()
+    this.#connection ??= this.#scope.runInAsyncScope(this.#connect, this)
     this.#connection.send(request)
-    if (this.#ticker === undefined) {
-      this.#ticked = performance.now()
-      this.#ticker = setInterval(() => this.#tick(), this.#tickLength).unref()
-    }
+    if (this.#ticker === undefined) this.#scope.runInAsyncScope(this.#startClock, this)
   }
 
   #connect(): Connection {
@@ -130,6 +131,11 @@ export class Wire {
       onProven: () => this.#rise(),
       onEnd: error => this.#recover(error),
     })
+  }
+
+  #startClock(): void {
+    this.#ticked = performance.now()
+    this.#ticker = setInterval(() => this.#tick(), this.#tickLength).unref()
   }
 
   #tick(): void {
@@ -204,8 +210,6 @@ export class Wire {
   }
 
   #tell(up: boolean): void {
-    if (up === this.#up) return
-    this.#up = up
-    this.#options.onChange(up)
+    this.#scope.runInAsyncScope(this.#options.onChange, this.#options, up)
   }
 }

@@ -1,3 +1,4 @@
+import { AsyncResource } from 'node:async_hooks'
 import { MemcachedStoreError } from '../errors.ts'
 import type { Done } from './context.ts'
 import { before } from './deadline.ts'
@@ -73,6 +74,7 @@ export class Lanes {
     if (lane.writing === 0 && this.#lanes.get(sid) === lane) this.#lanes.delete(sid)
   }
 
+  /** What waits is run by whoever ends, in the async context that it came in. */
   #wait<T>(lane: Lane, kind: Kind, done: Done<T>, task: (done: Done<T>) => void): void {
     const failure = new MemcachedStoreError(
       'ERR_TIMEOUT',
@@ -92,7 +94,7 @@ export class Lanes {
       if (kind === 'write') lane.writing++
       waiting.task()
     }
-    const waiting: Waiting = { kind, timer: lookAgain(), task: () => task(settle) }
+    const waiting: Waiting = { kind, timer: lookAgain(), task: AsyncResource.bind(() => task(settle)) }
     lane.queue ??= []
     lane.queue.push(waiting)
   }
