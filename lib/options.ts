@@ -163,8 +163,9 @@ const EXPECTED: Record<
 > = {
   servers: ['a string or a list of strings', v => isString(v) || (Array.isArray(v) && v.every(isString))],
   client: ['a memjs client', v => isObject(v) && isFunction(v.perform)],
-  username: ['a non-empty string', v => isString(v) && v !== ''],
-  password: ['a string', isString],
+  // SASL PLAIN separates them by NUL (RFC 4616, section 2).
+  username: ['a non-empty string without NUL', v => isString(v) && v !== '' && !v.includes('\0')],
+  password: ['a string without NUL', v => isString(v) && !v.includes('\0')],
   tls: ['a boolean or options of tls.connect', v => typeof v === 'boolean' || isObject(v)],
   prefix: [
     'at most 200 printable ASCII characters without spaces',

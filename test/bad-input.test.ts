@@ -167,6 +167,19 @@ describe.skipIf(memcached === undefined)('a stored value that is no session', ()
     },
   )
 
+  // express-session could neither send such a cookie nor save the session: the visitor would be stuck.
+  test.each([undefined, () => 60])('a session whose date is none, with a ttl of %s', async ttl => {
+    const store = create({ ttl })
+    const corrupt = corruptOf(store)
+    const sid = randomUUID()
+    await raw.set(prefix + sid, '{"cookie":{"path":"/","expires":"tomorrow"},"a":1}')
+    expect(await store.get(sid)).toBeNull()
+    expect(await store.update(sid, () => expect.unreachable())).toBeNull()
+    await until(() => corrupt.length === 2)
+    await store.set(sid, sessionOf({ a: 2 }))
+    expect(await store.get(sid)).toMatchObject({ a: 2 })
+  })
+
   test('can be destroyed', async () => {
     const store = create()
     const sid = randomUUID()

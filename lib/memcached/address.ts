@@ -109,6 +109,8 @@ function parseHost(text: string, fail: Fail): Pick<TcpAddress, 'name' | 'host' |
 function parseCredentials(text: string, fail: Fail): { username: string; password: string } {
   const colon = text.indexOf(':')
   if (colon < 1) fail('addresses with user:password before the @')
+  // SASL PLAIN separates the two by NUL (RFC 4616, section 2).
+  if (/\0|%00/.test(text)) fail('addresses with user and password without NUL')
   try {
     return {
       username: decodeURIComponent(text.slice(0, colon)),

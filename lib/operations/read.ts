@@ -23,12 +23,13 @@ export function sessionIn(context: Context, sid: string, key: string, reply: Rep
   if (reply.status === NOT_FOUND || (reply.flags & TOMBSTONE) !== 0) return null
   const text = textIn(reply)
   const session = text === null ? null : context.codec.decode(text)
-  if (text === null || session === null) {
+  const state = session === null ? 'invalid' : context.expiry.judge(session)
+  if (text === null || session === null || state === 'invalid') {
     context.counts.corrupt++
     context.emit('corrupt', sid)
     return null
   }
-  if (context.expiry.isOver(session)) return null
+  if (state === 'over') return null
   const user = knownUser(context.settings, session)
   attachRevision(session, new Revision(key, text, reply.casHigh, reply.casLow, user))
   return session

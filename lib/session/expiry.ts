@@ -97,16 +97,18 @@ export class Expiry {
   }
 
   /**
-   * Is a session that was read past its cookie's date? memcached's own clock has whole seconds, the
-   * cookie has milliseconds. A `ttl` function stands above the cookie: then memcached decides alone.
+   * What the cookie's date says of a session that was read: memcached's own clock has whole seconds, the
+   * cookie has milliseconds. A `ttl` function stands above the cookie: then memcached decides alone. With
+   * a date that is none, express-session could neither send the cookie nor save the session.
    */
-  isOver(session: SessionData): boolean {
-    if (typeof this.#ttl === 'function') return false
+  judge(session: SessionData): 'alive' | 'over' | 'invalid' {
     const expires: unknown = session.cookie.expires
     // Comparing two ISO strings costs nothing, parsing a date 0.2 µs of a read of 3.
-    if (typeof expires === 'string' && isCanonical(expires) && expires > this.#soon()) return false
+    if (typeof expires === 'string' && isCanonical(expires) && expires > this.#soon()) return 'alive'
     const time = expiresOf(session.cookie)
-    return time !== undefined && time + this.#slack(session.cookie, time, 0) <= Date.now()
+    if (Number.isNaN(time)) return 'invalid'
+    if (time === undefined || typeof this.#ttl === 'function') return 'alive'
+    return time + this.#slack(session.cookie, time, 0) <= Date.now() ? 'over' : 'alive'
   }
 
   /** A moment at most {@link HORIZON} ahead, and never past, in ISO form. */

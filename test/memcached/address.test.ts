@@ -86,6 +86,8 @@ describe('parseServers', () => {
     [':pw@cache', 'addresses with user:password before the @, got `***@cache`'],
     ['@cache', 'addresses with user:password before the @, got `***@cache`'],
     ['ann:100%@cache', 'addresses with user and password percent-encoded, got `***@cache`'],
+    ['ann:p%00w@cache', 'addresses with user and password without NUL, got `***@cache`'],
+    ['a\0n:pw@cache', 'addresses with user and password without NUL, got `***@cache`'],
     ['http://ann:pw@cache', 'memcached://… or memcacheds://…, got `***@cache`'],
     ['ann:p,w@cache', 'addresses with a port from 1 to 65535, got `***` (entry 1 of 2)'],
     ['a,ann:pw@b:x', 'addresses with a port from 1 to 65535, got `***@b:x` (entry 2 of 2)'],
@@ -102,7 +104,7 @@ describe('parseServers', () => {
     fc.ipV6().map(host => `[${host}]`),
   )
   const ports = fc.option(fc.integer({ min: 1, max: 65535 }), { nil: undefined })
-  const words = fc.string({ unit: 'grapheme', minLength: 1 })
+  const words = fc.string({ unit: 'grapheme', minLength: 1 }).filter(word => !word.includes('\0'))
   const credentials = fc.option(fc.record({ username: words, password: words }), { nil: undefined })
 
   test('gives back the parts an address was made of', () => {

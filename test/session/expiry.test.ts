@@ -172,7 +172,7 @@ describe('memcached’s expiration field', () => {
   })
 })
 
-describe('isOver', () => {
+describe('judge', () => {
   const stored = (end: number, originalMaxAge?: number): SessionData =>
     withCookie({ expires: new Date(end).toISOString(), originalMaxAge })
 
@@ -194,15 +194,15 @@ describe('isOver', () => {
     const expiry = new Expiry(100, touchAfter)
     for (const early of [5000, 1001, 1000, 999, 2, 1]) {
       at(end - early)
-      expect(expiry.isOver(session), `${early} ms before`).toBe(false)
+      expect(expiry.judge(session), `${early} ms before`).toBe('alive')
     }
     for (const late of [0, 1, 1000, DAY]) {
       at(end + late)
-      expect(expiry.isOver(session), `${late} ms after`).toBe(true)
+      expect(expiry.judge(session), `${late} ms after`).toBe('over')
     }
     // A clock that is set back.
     at(end - 1)
-    expect(expiry.isOver(session)).toBe(false)
+    expect(expiry.judge(session)).toBe('alive')
   })
 
   test('says the same as the date does, whatever it was asked before', () => {
@@ -214,7 +214,7 @@ describe('isOver', () => {
         for (const [ahead, pause] of asked) {
           now += pause
           at(now)
-          expect(expiry.isOver(stored(now + ahead))).toBe(ahead <= 0)
+          expect(expiry.judge(stored(now + ahead))).toBe(ahead <= 0 ? 'over' : 'alive')
         }
       }),
     )
@@ -222,13 +222,21 @@ describe('isOver', () => {
 
   test('never, where the cookie has no date', () => {
     for (const cookie of [{}, { expires: null, originalMaxAge: null }, { maxAge: 5 }]) {
-      expect(new Expiry(100, 0).isOver(withCookie(cookie))).toBe(false)
+      expect(new Expiry(100, 0).judge(withCookie(cookie))).toBe('alive')
     }
   })
 
   test('memcached alone decides where ttl is a function', () => {
     at(NOW)
-    expect(new Expiry(() => 1000, 0).isOver(stored(NOW - 1))).toBe(false)
+    expect(new Expiry(() => 1000, 0).judge(stored(NOW - 1))).toBe('alive')
+  })
+
+  test('a date that is none', () => {
+    for (const ttl of [100, () => 100]) {
+      for (const expires of ['next week', '', Number.NaN, new Date(Number.NaN)]) {
+        expect(new Expiry(ttl, 0).judge(withCookie({ expires }))).toBe('invalid')
+      }
+    }
   })
 })
 
