@@ -47,8 +47,9 @@ const MOST_REMEMBERED = 10_000
  * ```
  *
  * Methods take an optional callback, which is called once, on a fresh tick and in the caller's async
- * context (`AsyncLocalStorage`), and return a promise when none is given. They fail with a `MemcachedStoreError`, or with what the application's own
- * functions (`ttl`, `serializer`, `onConflict`) threw.
+ * context (`AsyncLocalStorage`), and return a promise when none is given. They fail with a
+ * `MemcachedStoreError`, or with what the application's own functions (`ttl`, `serializer`,
+ * `onConflict`) threw.
  */
 export class MemcachedStore extends Store {
   readonly #context: Context

@@ -32,7 +32,7 @@ export interface WireOptions extends Target {
  */
 export class Wire {
   readonly #options: WireOptions
-  /** What serves many requests runs in no request's async context, and keeps none alive. */
+  /** Connection and timers serve many requests: they run in no request's async context, and keep none alive. */
   readonly #scope: AsyncResource = new AsyncResource('MEMCACHED')
   #connection: Connection | null = null
   #down: MemcachedStoreError | null = null
@@ -129,7 +129,7 @@ export class Wire {
       tls,
       mostBody: Math.max(MOST_BODY, 2 * maxItemSize),
       onProven: () => this.#rise(),
-      onEnd: error => this.#recover(error),
+      onEnd: error => this.#scope.runInAsyncScope(this.#recover, this, error),
     })
   }
 
@@ -189,7 +189,7 @@ export class Wire {
     this.#down = error
     const wait = Math.min(FIRST_PROBE * 2 ** this.#probes++, LAST_PROBE)
     this.#probe = setTimeout(() => this.#ask(), wait * (0.5 + Math.random() / 2)).unref()
-    this.#tell(false)
+    this.#options.onChange(false)
   }
 
   /** Asks a server that is down whether it is back. */
@@ -206,10 +206,6 @@ export class Wire {
   #rise(): void {
     this.#down = null
     this.#probes = 0
-    this.#tell(true)
-  }
-
-  #tell(up: boolean): void {
-    this.#scope.runInAsyncScope(this.#options.onChange, this.#options, up)
+    this.#options.onChange(true)
   }
 }

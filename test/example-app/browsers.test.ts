@@ -1,28 +1,13 @@
 import type { Agent } from 'supertest'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { createApp } from '../../example-app/src/app.ts'
-import { createStore } from '../../example-app/src/store.ts'
-import { EmbeddedMemcached } from '../../lib/embedded/index.ts'
-import { page, post, secret, serversAt, signIn } from './visitor.ts'
+import { describe, expect, test } from 'vitest'
+import { startApp } from './running.ts'
+import { page, post, signIn } from './visitor.ts'
 
 const PHONE = 'Mozilla/5.0 (Android 15; Mobile; rv:140.0) Gecko/140.0 Firefox/140.0'
 const DESKTOP =
   'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36'
 
-let server: EmbeddedMemcached
-let store: ReturnType<typeof createStore>
-let app: ReturnType<typeof createApp>
-
-beforeAll(async () => {
-  server = await EmbeddedMemcached.start()
-  store = createStore([server.address])
-  app = createApp({ store, secret, servers: serversAt(server.address) })
-})
-
-afterAll(async () => {
-  await store.close()
-  await server.stop()
-})
+const { app, store } = await startApp()
 
 /** What the form for signing out the first other session carries. */
 async function otherSession(visitor: Agent): Promise<string> {

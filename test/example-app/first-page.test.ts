@@ -1,40 +1,15 @@
 import session from 'express-session'
 import request, { type Agent } from 'supertest'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { createApp } from '../../example-app/src/app.ts'
-import { EmbeddedMemcached } from '../../lib/embedded/index.ts'
 import { MemcachedStore } from '../../lib/index.ts'
+import { startApp } from './running.ts'
+import { post, secret, signIn } from './visitor.ts'
 
-const secret = 'a secret of the tests, long enough'
-
-let server: EmbeddedMemcached
-let store: MemcachedStore
-let app: ReturnType<typeof createApp>
-
-beforeAll(async () => {
-  server = await EmbeddedMemcached.start()
-  store = new MemcachedStore({ servers: server.address })
-  app = createApp({ store, secret })
-})
-
-afterAll(async () => {
-  await store.close()
-  await server.stop()
-})
-
-/** A browser: it keeps cookies, and says where its forms come from. */
-function browser(of: typeof app): Agent {
-  return request.agent(of).set('Sec-Fetch-Site', 'same-origin')
-}
-
-async function signedIn(to = app): Promise<Agent> {
-  const visitor = browser(to)
-  await visitor.post('/sign-in').type('form').send({ name: 'Ada' }).expect(303)
-  return visitor
-}
-
+const { server, store, app } = await startApp()
+const signedIn = (to = app): Promise<Agent> => signIn(to, 'Ada')
 const put = (visitor: Agent, key: string, value: string): request.Test =>
-  visitor.post('/values').type('form').send({ key, value })
+  post(visitor, '/values', { key, value })
 
 describe('the page of the example app', () => {
   test('asks for a name first, and gives no cookie of a session', async () => {
@@ -55,7 +30,7 @@ describe('the page of the example app', () => {
     const visitor = await signedIn()
     await put(visitor, 'short-lived', '1').expect(303)
     expect((await visitor.get('/')).text).toContain('short-lived')
-    await visitor.post('/values/delete').type('form').send({ key: 'short-lived' }).expect(303)
+    await post(visitor, '/values/delete', { key: 'short-lived' }).expect(303)
     const { text } = await visitor.get('/')
     expect(text).not.toContain('name="key" value="short-lived"')
   })
@@ -108,7 +83,7 @@ describe('the page of the example app', () => {
 
   test('signs out', async () => {
     const visitor = await signedIn()
-    await visitor.post('/sign-out').type('form').send({}).expect(303)
+    await post(visitor, '/sign-out').expect(303)
     expect((await visitor.get('/')).text).toContain('Sign in')
   })
 

@@ -1,28 +1,14 @@
 import { once } from 'node:events'
 import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { createApp } from '../../example-app/src/app.ts'
+import { describe, expect, test } from 'vitest'
 import { type News, revisionOf, Watcher } from '../../example-app/src/live/watcher.ts'
 import { createStore } from '../../example-app/src/store.ts'
-import { EmbeddedMemcached } from '../../lib/embedded/index.ts'
 import { until } from '../support/until.ts'
-import { post, secret, serversAt, signIn } from './visitor.ts'
+import { startApp } from './running.ts'
+import { post, signIn } from './visitor.ts'
 
-let server: EmbeddedMemcached
-let store: ReturnType<typeof createStore>
-let app: ReturnType<typeof createApp>
-
-beforeAll(async () => {
-  server = await EmbeddedMemcached.start()
-  store = createStore([server.address])
-  app = createApp({ store, secret, servers: serversAt(server.address) })
-})
-
-afterAll(async () => {
-  await store.close()
-  await server.stop()
-})
+const { app, server, store } = await startApp()
 
 async function sessionOf(user: string): Promise<{ sid: string; revision: string }> {
   const [login] = await store.sessionsOf(user)

@@ -1,23 +1,13 @@
 import session from 'express-session'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { createApp } from '../../example-app/src/app.ts'
 import { type Progress, REQUESTS, runContest } from '../../example-app/src/overlap/contest.ts'
 import { EmbeddedMemcached } from '../../lib/embedded/index.ts'
 import { MemcachedStore } from '../../lib/index.ts'
+import { startApp } from './running.ts'
 import { browser, post, secret, signIn } from './visitor.ts'
 
-let memcached: EmbeddedMemcached
-let store: MemcachedStore
-
-beforeAll(async () => {
-  memcached = await EmbeddedMemcached.start()
-  store = new MemcachedStore({ servers: memcached.address })
-})
-
-afterAll(async () => {
-  await store.close()
-  await memcached.stop()
-})
+const { store } = await startApp()
 
 describe('the overlap test', () => {
   test('every update survives here, and all have read before any saves', async () => {

@@ -2,7 +2,6 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { OPCODE, parse } from '../support/frames.ts'
 import { hasMemcached, Memcached } from '../support/memcached.ts'
 import { TcpProxy } from '../support/proxy.ts'
-import { until } from '../support/until.ts'
 import { type AnySession, TwoStores } from './two-stores.ts'
 
 const WRITES: number[] = [OPCODE.set, OPCODE.add, OPCODE.replace]
@@ -78,14 +77,9 @@ describe.skipIf(!hasMemcached)('a save', () => {
       const { sid, mine } = await begin()
       await stores.evict(sid)
       mine.a = 2
-      let isRefused = false
-      proxy.hold()
-      proxy.tamper(reply => {
-        isRefused = true
-        return reply
-      })
+      const refused = proxy.holdFrom(OPCODE.replace)
       const saved = stores.here.set(sid, mine)
-      await until(() => isRefused)
+      await refused
       await stores.elsewhere.destroy(sid)
       await proxy.pass()
       await saved

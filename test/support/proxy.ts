@@ -79,6 +79,19 @@ export class TcpProxy implements AsyncDisposable {
     this.#delay = Infinity
   }
 
+  /** The same from the next answer to this opcode on; resolves when that has come. */
+  holdFrom(opcode: number): Promise<void> {
+    return new Promise(resolve => {
+      this.#tamper = reply => {
+        if (reply[1] === opcode) {
+          this.hold()
+          resolve()
+        }
+        return reply
+      }
+    })
+  }
+
   /** Replies come in pieces of so many bytes, one in each turn of the event loop. */
   inPieces(bytes: number): void {
     this.#piece = bytes

@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto'
-import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
+import { beforeAll, describe, expect, inject, test } from 'vitest'
 import type { MemcachedStore } from '../../lib/index.ts'
 import { OPCODE } from '../support/frames.ts'
 import { TcpProxy } from '../support/proxy.ts'
 import { until } from '../support/until.ts'
-import { type AnySession, LONG_AGO, People, sessionOf, withoutDate } from './people.ts'
+import { type AnySession, LONG_AGO, peopleOn, sessionOf, withoutDate } from './people.ts'
 
 const memcached = inject('memcached')?.split(',')[0] as string
 
@@ -45,14 +45,9 @@ const keepers: [string, dated: boolean, keep: (store: MemcachedStore, sid: strin
 ]
 
 describe.skipIf(memcached === undefined).each(keepers)('a session that is %s', (_, dated, keep) => {
-  let people: People
-  let sid: string
-  beforeAll(async () => {
-    people = new People(memcached)
-    sid = randomUUID()
-    await people.store.set(sid, dated ? sessionOf('ann') : withoutDate('ann'))
-  })
-  afterAll(() => people[Symbol.asyncDispose]())
+  const people = peopleOn(memcached)
+  const sid = randomUUID()
+  beforeAll(() => people.store.set(sid, dated ? sessionOf('ann') : withoutDate('ann')))
 
   test('keeps the index for as long as it lives', async () => {
     await people.plant('ann', [[sid, Date.now()]])
@@ -85,11 +80,7 @@ describe.skipIf(memcached === undefined).each(keepers)('a session that is %s', (
 })
 
 describe.skipIf(memcached === undefined)('entries', () => {
-  let people: People
-  beforeAll(() => {
-    people = new People(memcached)
-  })
-  afterAll(() => people[Symbol.asyncDispose]())
+  const people = peopleOn(memcached)
 
   test('of sessions that have run out are not shown, and are dropped when they are old', async () => {
     const sid = randomUUID()
@@ -115,15 +106,7 @@ describe.skipIf(memcached === undefined)('entries', () => {
     await using proxy = await TcpProxy.start(memcached)
     const slow = people.another({ servers: proxy.address, timeout: 5000 })
     await slow.get('warm')
-    const listed = new Promise<void>(resolve => {
-      proxy.tamper(reply => {
-        if (reply[1] === OPCODE.add) {
-          proxy.hold()
-          resolve()
-        }
-        return reply
-      })
-    })
+    const listed = proxy.holdFrom(OPCODE.add)
     const login = people.login('on-its-way', slow)
     await listed
     expect(await people.sids('on-its-way')).toEqual([])

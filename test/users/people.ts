@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { SessionData } from 'express-session'
+import { afterAll } from 'vitest'
 import { MemcachedStore, type MemcachedStoreOptions } from '../../lib/index.ts'
 import { Keys } from '../../lib/session/key.ts'
 import { RawMemcached } from '../contract/raw-memcached.ts'
@@ -28,6 +29,13 @@ function cookie(maxAge: number): object {
 
 export function userOf(session: SessionData): string | undefined {
   return (session as AnySession).user as string | undefined
+}
+
+/** People for the tests of a `describe`, which may turn out to be skipped for want of a memcached. */
+export function peopleOn(memcached: string | undefined): People {
+  const people = new People(memcached ?? 'localhost')
+  afterAll(() => people[Symbol.asyncDispose]())
+  return people
 }
 
 /** A prefix of its own, and the stores that share it: each stands for a process. */

@@ -1,17 +1,12 @@
-import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
+import { describe, expect, inject, test } from 'vitest'
 import { MemcachedStore, type UserSession } from '../../lib/index.ts'
-import { type AnySession, People, sessionOf, userOf, withoutDate } from './people.ts'
+import { type AnySession, People, peopleOn, sessionOf, userOf, withoutDate } from './people.ts'
 
 const memcached = inject('memcached')?.split(',')[0]
 
 describe.skipIf(memcached === undefined)('the sessions of a user', () => {
-  let people: People
-  let store: MemcachedStore
-  beforeAll(() => {
-    people = new People(memcached as string)
-    store = people.store
-  })
-  afterAll(() => people[Symbol.asyncDispose]())
+  const people = peopleOn(memcached)
+  const { store } = people
 
   test('are none before a login', async () => {
     expect(await store.sessionsOf('nobody')).toEqual([])
@@ -104,13 +99,8 @@ describe.skipIf(memcached === undefined)('the sessions of a user', () => {
 })
 
 describe.skipIf(memcached === undefined)('a session whose user changes', () => {
-  let people: People
-  let store: MemcachedStore
-  beforeAll(() => {
-    people = new People(memcached as string)
-    store = people.store
-  })
-  afterAll(() => people[Symbol.asyncDispose]())
+  const people = peopleOn(memcached)
+  const { store } = people
 
   async function become(sid: string, user: string | undefined): Promise<void> {
     const session = (await store.get(sid)) as AnySession

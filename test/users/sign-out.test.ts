@@ -5,19 +5,14 @@ import { ScriptedApp } from '../overlap/scripted-app.ts'
 import { loaded, Visitor } from '../overlap/visitor.ts'
 import { OPCODE } from '../support/frames.ts'
 import { TcpProxy } from '../support/proxy.ts'
-import { type AnySession, People, sessionOf, userOf, withoutDate } from './people.ts'
+import { type AnySession, peopleOn, sessionOf, userOf, withoutDate } from './people.ts'
 
 const memcached = inject('memcached')?.split(',')[0] as string
 const TRIES = 200
 
 describe.skipIf(memcached === undefined)('signing out everywhere', () => {
-  let people: People
-  let store: MemcachedStore
-  beforeAll(() => {
-    people = new People(memcached)
-    store = people.store
-  })
-  afterAll(() => people[Symbol.asyncDispose]())
+  const people = peopleOn(memcached)
+  const { store } = people
 
   async function alive(sids: string[]): Promise<string[]> {
     return [...(await store.getMany(sids)).keys()]
@@ -87,15 +82,7 @@ describe.skipIf(memcached === undefined)('signing out everywhere', () => {
     await people.login('hal')
     await slow.get('warm')
     // The server has listed the login, which does not know yet.
-    const listed = new Promise<void>(resolve => {
-      proxy.tamper(reply => {
-        if (reply[1] === OPCODE.replace) {
-          proxy.hold()
-          resolve()
-        }
-        return reply
-      })
-    })
+    const listed = proxy.holdFrom(OPCODE.replace)
     const login = people.login('hal', slow)
     await listed
     expect(await people.entries('hal')).toHaveLength(2)
@@ -113,15 +100,7 @@ describe.skipIf(memcached === undefined)('signing out everywhere', () => {
     await people.login('ida')
     await slow.get('warm')
     // The tombstone is laid, and the index is still to be cleared.
-    const laid = new Promise<void>(resolve => {
-      proxy.tamper(reply => {
-        if (reply[1] === OPCODE.set) {
-          proxy.hold()
-          resolve()
-        }
-        return reply
-      })
-    })
+    const laid = proxy.holdFrom(OPCODE.set)
     const signedOut = slow.destroyAllOf('ida')
     await laid
     const sid = await people.login('ida')
