@@ -59,12 +59,15 @@ export class MemcachedStore extends Store {
   #idle: (() => void) | undefined
 
   /** @throws TypeError - for an unknown option, or one with a bad value. */
-  constructor(options?: MemcachedStoreOptions) {
+  constructor(options?: MemcachedStoreOptions)
+  /** @internal For simulations: what stands in for the servers. */
+  constructor(options: MemcachedStoreOptions | undefined, connect: typeof createNodes)
+  constructor(options?: MemcachedStoreOptions, connect = createNodes) {
     super()
     const settings = readOptions(options)
     const { ttl, touchAfter, onUnavailable, timeout, serializer, prefix } = settings
     const emit: Context['emit'] = (event, ...args) => process.nextTick(() => this.emit(event, ...args))
-    const nodes = createNodes(settings, reachable => {
+    const nodes = connect(settings, reachable => {
       // At `disconnect` express-session goes on without sessions; an application that wants errors must not see it.
       if (onUnavailable === 'anonymous') emit(reachable ? 'connect' : 'disconnect')
     })

@@ -1,9 +1,9 @@
 import { AsyncResource } from 'node:async_hooks'
 import { Utils } from 'memjs'
 import { MemcachedStoreError } from '../errors.ts'
-import type { MemcachedNode, ReplyCallback, WriteMode } from './node.ts'
+import type { Item, MemcachedNode, ReplyCallback, Version, WriteMode } from './node.ts'
 import { ADD, DELETE, GET, REPLACE, RESPONSE_MAGIC, SET, statusError, TOUCH } from './protocol.ts'
-import { Reply } from './reply.ts'
+import { type CasVersion, Reply } from './reply.ts'
 
 /** What the store uses of a memjs `Client`. */
 export interface MemjsClient {
@@ -46,33 +46,24 @@ export class ClientNode implements MemcachedNode {
   }
 
   get(key: string, done: ReplyCallback): void {
-    this.#perform(GET, key, NO_EXTRAS, '', 0, 0, done)
+    this.#perform(GET, { key, value: '' }, NO_EXTRAS, null, done)
   }
 
-  write(
-    mode: WriteMode,
-    key: string,
-    value: string | Buffer,
-    flags: number,
-    expiration: number,
-    casHigh: number,
-    casLow: number,
-    done: ReplyCallback,
-  ): void {
+  write(mode: WriteMode, item: Item, version: Version | null, done: ReplyCallback): void {
     const extras = Buffer.allocUnsafe(8)
-    extras.writeUInt32BE(flags, 0)
-    extras.writeUInt32BE(expiration, 4)
-    this.#perform(OPCODES[mode], key, extras, value, casHigh, casLow, done)
+    extras.writeUInt32BE(item.flags, 0)
+    extras.writeUInt32BE(item.expiration, 4)
+    this.#perform(OPCODES[mode], item, extras, version as CasVersion | null, done)
   }
 
-  delete(key: string, casHigh: number, casLow: number, done: ReplyCallback): void {
-    this.#perform(DELETE, key, NO_EXTRAS, '', casHigh, casLow, done)
+  delete(key: string, version: Version | null, done: ReplyCallback): void {
+    this.#perform(DELETE, { key, value: '' }, NO_EXTRAS, version as CasVersion | null, done)
   }
 
   touch(key: string, expiration: number, done: ReplyCallback): void {
     const extras = Buffer.allocUnsafe(4)
     extras.writeUInt32BE(expiration, 0)
-    this.#perform(TOUCH, key, extras, '', 0, 0, done)
+    this.#perform(TOUCH, { key, value: '' }, extras, null, done)
   }
 
   async walk(): Promise<never> {
@@ -96,11 +87,9 @@ export class ClientNode implements MemcachedNode {
 
   #perform(
     opcode: number,
-    key: string,
+    { key, value }: Pick<Item, 'key' | 'value'>,
     extras: Buffer,
-    value: string | Buffer,
-    casHigh: number,
-    casLow: number,
+    version: CasVersion | null,
     done: ReplyCallback,
   ): void {
     if (this.#closed) {
@@ -111,8 +100,8 @@ export class ClientNode implements MemcachedNode {
     if (client.seq >= LAST_SEQ || client.seq < 0) client.seq = 0
     client.incrSeq()
     const request = Utils.makeRequestBuffer(opcode, key, extras, value, client.seq)
-    request.writeUInt32BE(casHigh, CAS_OFFSET)
-    request.writeUInt32BE(casLow, CAS_OFFSET + 4)
+    request.writeUInt32BE(version?.high ?? 0, CAS_OFFSET)
+    request.writeUInt32BE(version?.low ?? 0, CAS_OFFSET + 4)
     // memjs may answer twice, or never: the first of answer and deadline counts.
     let settled = false
     const settle: ReplyCallback = (error, reply) => {
@@ -138,7 +127,7 @@ export class ClientNode implements MemcachedNode {
         settle(new MemcachedStoreError('ERR_PROTOCOL', 'memjs took a reply for another'), null)
       } else {
         const failure = statusError(response.header.status, this.address)
-        settle(failure, failure === null ? toReply(opcode, response) : null)
+        settle(failure, failure === null ? toReply(opcode, client, response) : null)
       }
     }
     // memjs answers in the async context of whoever asked first.
@@ -146,8 +135,20 @@ export class ClientNode implements MemcachedNode {
   }
 }
 
-function toReply(opcode: number, { header, extras, val }: MemjsResponse): Reply {
+/** memjs does not tell when it replaces a connection, so versions live as long as the client. */
+function toReply(opcode: number, life: object, { header, extras, val }: MemjsResponse): Reply {
   const flags = extras.length === 4 ? extras.readUInt32BE(0) : 0
   const { cas, status } = header
-  return new Reply(opcode, 0, status, flags, cas.readUInt32BE(0), cas.readUInt32BE(4), val, 0, val.length)
+  return new Reply(
+    opcode,
+    0,
+    status,
+    flags,
+    life,
+    cas.readUInt32BE(0),
+    cas.readUInt32BE(4),
+    val,
+    0,
+    val.length,
+  )
 }

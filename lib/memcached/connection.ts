@@ -42,7 +42,7 @@ export class Connection {
 
   constructor(options: ConnectionOptionsOf) {
     this.#options = options
-    this.#parser = new Parser(options.mostBody, reply => this.#take(reply))
+    this.#parser = new Parser(options.mostBody, this, reply => this.#take(reply))
     const socket = dial(options.address, options.tls, () => this.#greet())
     socket.on('data', bytes => {
       const complaint = this.#parser.push(bytes)

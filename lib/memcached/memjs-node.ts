@@ -1,7 +1,8 @@
 import { Client, type Server } from 'memjs'
 import { Inspector } from './inspector.ts'
-import type { MemcachedNode, ReplyCallback, WriteMode } from './node.ts'
+import type { Item, MemcachedNode, ReplyCallback, Version, WriteMode } from './node.ts'
 import { ADD, DELETE, GET, REPLACE, SET, TOUCH } from './protocol.ts'
+import type { CasVersion } from './reply.ts'
 import { Request } from './request.ts'
 import type { Statistics } from './statistics.ts'
 import type { WalkOptions } from './walk.ts'
@@ -35,31 +36,22 @@ export class MemjsNode implements MemcachedNode {
   }
 
   get(key: string, done: ReplyCallback): void {
-    this.#perform(new Request(GET, key, '', 0, 0, 0, 0, this.#next()), done)
+    this.#perform(new Request(GET, this.#next(), key), done)
   }
 
-  write(
-    mode: WriteMode,
-    key: string,
-    value: string | Buffer,
-    flags: number,
-    expiration: number,
-    casHigh: number,
-    casLow: number,
-    done: ReplyCallback,
-  ): void {
+  write(mode: WriteMode, item: Item, version: Version | null, done: ReplyCallback): void {
     this.#perform(
-      new Request(OPCODES[mode], key, value, flags, expiration, casHigh, casLow, this.#next()),
+      new Request(OPCODES[mode], this.#next(), item.key, item, version as CasVersion | null),
       done,
     )
   }
 
-  delete(key: string, casHigh: number, casLow: number, done: ReplyCallback): void {
-    this.#perform(new Request(DELETE, key, '', 0, 0, casHigh, casLow, this.#next()), done)
+  delete(key: string, version: Version | null, done: ReplyCallback): void {
+    this.#perform(new Request(DELETE, this.#next(), key, null, version as CasVersion | null), done)
   }
 
   touch(key: string, expiration: number, done: ReplyCallback): void {
-    this.#perform(new Request(TOUCH, key, '', 0, expiration, 0, 0, this.#next()), done)
+    this.#perform(new Request(TOUCH, this.#next(), key, { key, value: '', flags: 0, expiration }), done)
   }
 
   walk(options: WalkOptions): Promise<void> {

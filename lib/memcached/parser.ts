@@ -11,13 +11,18 @@ export type TakeReply = (reply: Reply) => boolean
 export class Parser {
   readonly #take: TakeReply
   readonly #mostBody: number
+  readonly #life: object
   #pieces: Buffer[] = []
   #have = 0
   #need = HEADER_LENGTH
 
-  /** @param mostBody - bytes; a reply that claims a longer body is taken for garbage. */
-  constructor(mostBody: number, take: TakeReply) {
+  /**
+   * @param mostBody - bytes; a reply that claims a longer body is taken for garbage.
+   * @param life - the connection, for the versions in its replies.
+   */
+  constructor(mostBody: number, life: object, take: TakeReply) {
     this.#mostBody = mostBody
+    this.#life = life
     this.#take = take
   }
 
@@ -55,6 +60,7 @@ export class Parser {
         view.getUint32(at + 12),
         view.getUint16(at + 6),
         extras === 4 ? view.getUint32(start) : 0,
+        this.#life,
         view.getUint32(at + 16),
         view.getUint32(at + 20),
         bytes,

@@ -1,7 +1,22 @@
+import type { Version } from './node.ts'
+
 /** The statuses that are answers rather than failures (memcached's wiki, "BinaryProtocolRevamped", "Response Status"). */
 export const OK = 0x00
 export const NOT_FOUND = 0x01
 export const EXISTS = 0x02
+
+/** A CAS token, in two halves: 64 bits do not fit a number. */
+export class CasVersion implements Version {
+  readonly life: object
+  readonly high: number
+  readonly low: number
+
+  constructor(life: object, high: number, low: number) {
+    this.life = life
+    this.high = high
+    this.low = low
+  }
+}
 
 /** A server's answer. Its value lies in the connection's buffer and is valid only until the callback returns. */
 export class Reply {
@@ -12,9 +27,9 @@ export class Reply {
   readonly status: number
   /** Of the item read or touched; 0 for other operations. */
   readonly flags: number
-  /** CAS token of the item read or written, in two halves: 64 bits do not fit a number. */
-  readonly casHigh: number
-  readonly casLow: number
+  readonly #life: object
+  readonly #casHigh: number
+  readonly #casLow: number
   readonly #bytes: Buffer
   readonly #start: number
   readonly #end: number
@@ -24,6 +39,7 @@ export class Reply {
     opaque: number,
     status: number,
     flags: number,
+    life: object,
     casHigh: number,
     casLow: number,
     bytes: Buffer,
@@ -34,11 +50,18 @@ export class Reply {
     this.opaque = opaque
     this.status = status
     this.flags = flags
-    this.casHigh = casHigh
-    this.casLow = casLow
+    this.#life = life
+    this.#casHigh = casHigh
+    this.#casLow = casLow
     this.#bytes = bytes
     this.#start = start
     this.#end = end
+  }
+
+  /** Of the item read or written; null where the server counts no versions (`-C`), or told none. */
+  get version(): CasVersion | null {
+    if (this.#casHigh === 0 && this.#casLow === 0) return null
+    return new CasVersion(this.#life, this.#casHigh, this.#casLow)
   }
 
   /** The item read, as text. */
@@ -48,8 +71,9 @@ export class Reply {
 
   /** The same with a value of its own, which stays valid. */
   keep(): Reply {
-    const { opcode, opaque, status, flags, casHigh, casLow } = this
+    const { opcode, opaque, status, flags } = this
     const value = Buffer.from(this.#bytes.subarray(this.#start, this.#end))
-    return new Reply(opcode, opaque, status, flags, casHigh, casLow, value, 0, value.length)
+    const [life, high, low] = [this.#life, this.#casHigh, this.#casLow]
+    return new Reply(opcode, opaque, status, flags, life, high, low, value, 0, value.length)
   }
 }

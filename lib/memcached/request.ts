@@ -1,7 +1,8 @@
 import { AsyncResource } from 'node:async_hooks'
 import type { MemcachedStoreError } from '../errors.ts'
+import type { Item } from './node.ts'
 import { GET, NOOP, TOUCH } from './protocol.ts'
-import type { Reply } from './reply.ts'
+import type { CasVersion, Reply } from './reply.ts'
 
 /**
  * One request to a server, and its place in the queue of those that wait for a reply. Many share a
@@ -16,6 +17,8 @@ export class Request extends AsyncResource {
   readonly expiration: number
   readonly casHigh: number
   readonly casLow: number
+  /** Good on this connection only: {@link CasVersion.life}; null where it carries no CAS token. */
+  readonly life: object | null
   readonly opaque: number
 
   /** What is called with the answer: one of the two, once, through {@link respond} or {@link fail}. */
@@ -29,23 +32,21 @@ export class Request extends AsyncResource {
 
   constructor(
     opcode: number,
-    key: string,
-    value: string | Buffer,
-    flags: number,
-    expiration: number,
-    casHigh: number,
-    casLow: number,
     opaque: number,
+    key: string,
+    item: Item | null = null,
+    version: CasVersion | null = null,
   ) {
     super('MEMCACHED')
     this.opcode = opcode
-    this.key = key
-    this.value = value
-    this.flags = flags
-    this.expiration = expiration
-    this.casHigh = casHigh
-    this.casLow = casLow
     this.opaque = opaque
+    this.key = key
+    this.value = item === null ? '' : item.value
+    this.flags = item === null ? 0 : item.flags
+    this.expiration = item === null ? 0 : item.expiration
+    this.casHigh = version === null ? 0 : version.high
+    this.casLow = version === null ? 0 : version.low
+    this.life = version === null ? null : version.life
   }
 
   /** May it be carried out twice without anybody noticing? A write may not: see `operations/reconcile.ts`. */

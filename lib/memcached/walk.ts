@@ -1,5 +1,5 @@
-import { setTimeout as pause } from 'node:timers/promises'
 import { MemcachedStoreError } from '../errors.ts'
+import { pause } from '../pause.ts'
 import { exchange, type Target } from './exchange.ts'
 
 /** A key on a server, and what the server tells of its item. */

@@ -194,7 +194,7 @@ export class Wire {
 
   /** Asks a server that is down whether it is back. */
   #ask(): void {
-    const request = new Request(NOOP, '', '', 0, 0, 0, 0, 0)
+    const request = new Request(NOOP, 0, '')
     request.deadline = this.#clock + this.#patience
     request.repeated = true
     this.#connection = this.#connect()

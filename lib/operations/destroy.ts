@@ -55,9 +55,12 @@ export function bury(context: Context, key: string, done: Done<void>, epitaph = 
 function entomb(context: Context, key: string, epitaph: string, done: Done<void>): void {
   const { tombstone } = context.settings
   const home = context.cluster.home(key)
-  if (tombstone === 0) home.delete(key, 0, 0, error => done(error))
+  if (tombstone === 0) home.delete(key, null, error => done(error))
   else
-    home.write('set', key, epitaph, TOMBSTONE, context.expiry.expiration(tombstone * 1000), 0, 0, error =>
-      done(error),
+    home.write(
+      'set',
+      { key, value: epitaph, flags: TOMBSTONE, expiration: context.expiry.expiration(tombstone * 1000) },
+      null,
+      error => done(error),
     )
 }

@@ -31,6 +31,6 @@ export function sessionIn(context: Context, sid: string, key: string, reply: Rep
   }
   if (state === 'over') return null
   const user = knownUser(context.settings, session)
-  attachRevision(session, new Revision(key, text, reply.casHigh, reply.casLow, user))
+  attachRevision(session, new Revision(key, text, reply.version, user))
   return session
 }

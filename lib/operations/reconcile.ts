@@ -1,8 +1,8 @@
-import { setTimeout as pause } from 'node:timers/promises'
 import type { SessionData } from 'express-session'
 import { asError, ConnectionLostError, MemcachedStoreError } from '../errors.ts'
 import type { WriteMode } from '../memcached/node.ts'
 import { NOT_FOUND, OK, type Reply } from '../memcached/reply.ts'
+import { pause } from '../pause.ts'
 import { isSession, isUnmodified, TOMBSTONE } from '../session/codec.ts'
 import { merge, same } from '../session/merge.ts'
 import type { ConflictOutcome, Context, Done } from './context.ts'
@@ -112,7 +112,7 @@ function put(context: Context, save: Save, text: string, current: Reply | null):
   return replied(done =>
     context.cluster
       .home(key)
-      .write(mode, key, value, flags, expiration, condition?.casHigh ?? 0, condition?.casLow ?? 0, done),
+      .write(mode, { key, value, flags, expiration }, condition?.version ?? null, done),
   )
 }
 

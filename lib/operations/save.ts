@@ -120,23 +120,14 @@ function put(context: Context, save: Save, done: Done<void>): void {
   if (revision === undefined) {
     // What was listed may have been signed out since: then its tombstone refuses an `add`.
     const mode = save.listedAt === 0 ? 'set' : 'add'
-    home.write(mode, item.key, item.value, item.flags, expiration, 0, 0, written)
+    home.write(mode, { ...item, expiration }, null, written)
   } else if (isUnmodified(revision.text, save.text)) {
     refresh(context, save.sid, save.session, lifetime, revision, leave)
   } else if (revision.behind) {
     written(null, null)
   } else {
     // Unlike `set`, a `replace` that is refused leaves the old item where it is.
-    home.write(
-      'replace',
-      item.key,
-      item.value,
-      item.flags,
-      expiration,
-      revision.casHigh,
-      revision.casLow,
-      written,
-    )
+    home.write('replace', { ...item, expiration }, revision.version, written)
   }
 }
 
@@ -148,13 +139,12 @@ export function settle(context: Context, save: Save, reply: Reply, storedText: s
   if (revision === undefined) {
     // A live session will be saved again by its request; a plain object was only shown to us.
     if (!(save.session instanceof Session)) return
-    revision = new Revision(save.item.key, save.text, 0, 0)
+    revision = new Revision(save.item.key, save.text, null)
     attachRevision(save.session, revision)
   }
   revision.text = save.text
   revision.behind = storedText !== save.text
-  revision.casHigh = reply.casHigh
-  revision.casLow = reply.casLow
+  revision.version = reply.version
   revision.expires = save.lifetime.expires
   revision.user = save.user
 }

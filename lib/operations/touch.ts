@@ -99,7 +99,7 @@ function touchUnread(
       return
     }
     const user = knownUser(context.settings, stored)
-    const revision = new Revision(key, text, reply.casHigh, reply.casLow, user)
+    const revision = new Revision(key, text, reply.version, user)
     rewrite(context, sid, session, lifetime, revision, done)
   })
 }
@@ -117,7 +117,7 @@ function rewrite(
   done: Done<void>,
 ): void {
   const { left, slack, expires } = lifetime
-  const { key, casHigh, casLow } = revision
+  const { key, version } = revision
   let text: string
   let item: ReturnType<typeof toItem>
   try {
@@ -131,17 +131,14 @@ function rewrite(
   }
   const { value, flags } = item
   const expiration = context.expiry.expiration(left + slack)
-  context.cluster
-    .home(key)
-    .write('replace', key, value, flags, expiration, casHigh, casLow, (error, reply) => {
-      if (reply?.status === OK) {
-        context.counts.writes++
-        revision.text = text
-        revision.casHigh = reply.casHigh
-        revision.casLow = reply.casLow
-        revision.expires = expires
-        keepListed(context, revision.user, sid, lifetime)
-      }
-      done(error)
-    })
+  context.cluster.home(key).write('replace', { key, value, flags, expiration }, version, (error, reply) => {
+    if (reply?.status === OK) {
+      context.counts.writes++
+      revision.text = text
+      revision.version = reply.version
+      revision.expires = expires
+      keepListed(context, revision.user, sid, lifetime)
+    }
+    done(error)
+  })
 }

@@ -1,7 +1,7 @@
-import { setTimeout as pause } from 'node:timers/promises'
 import type { SessionData } from 'express-session'
 import { MemcachedStoreError } from '../errors.ts'
 import { OK, type Reply } from '../memcached/reply.ts'
+import { pause } from '../pause.ts'
 import { isSession } from '../session/codec.ts'
 import type { Lifetime } from '../session/expiry.ts'
 import { revisionOf } from '../session/revision.ts'
@@ -73,6 +73,6 @@ function put(
   const { value, flags } = toItem(context, sid, key, codec.encode(session))
   const expiration = expiry.expiration(left + slack)
   return replied(done =>
-    cluster.home(key).write('replace', key, value, flags, expiration, current.casHigh, current.casLow, done),
+    cluster.home(key).write('replace', { key, value, flags, expiration }, current.version, done),
   )
 }

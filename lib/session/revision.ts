@@ -1,3 +1,5 @@
+import type { Version } from '../memcached/node.ts'
+
 /**
  * What a request read, so that its save can be conditional: kept beside the session, found again
  * when the same session is saved.
@@ -7,9 +9,8 @@ export class Revision {
   readonly key: string
   /** The session as this request knows it: the base of its edits. */
   text: string
-  /** CAS token of what the server holds. */
-  casHigh: number
-  casLow: number
+  /** Of what the server holds; null where it told none. Opaque here. */
+  version: Version | null
   /** Does the server hold more than `text`? An earlier save of this request merged something in. */
   behind = false
   /** The stored cookie's date in milliseconds; undefined where it has none, NaN while nobody has looked. */
@@ -17,11 +18,10 @@ export class Revision {
   /** Whose session the stored one is; undefined where it is nobody's, or without the option `userOf`. */
   user: string | undefined
 
-  constructor(key: string, text: string, casHigh: number, casLow: number, user?: string) {
+  constructor(key: string, text: string, version: Version | null, user?: string) {
     this.key = key
     this.text = text
-    this.casHigh = casHigh
-    this.casLow = casLow
+    this.version = version
     this.user = user
   }
 }

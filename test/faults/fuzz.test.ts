@@ -76,7 +76,8 @@ function inPieces(bytes: Buffer, lengths: number[]): Buffer[] {
 /** What the parser makes of the pieces: replies, then perhaps a complaint. */
 function parsed(pieces: Buffer[], most: number): { replies: Seen[]; complains: boolean } {
   const replies: Seen[] = []
-  const parser = new Parser(MOST_BODY, ({ opcode, opaque, status, flags, casHigh, casLow, text }) => {
+  const parser = new Parser(MOST_BODY, {}, ({ opcode, opaque, status, flags, version, text }) => {
+    const { high: casHigh, low: casLow } = version ?? { high: 0, low: 0 }
     // Only a read has flags.
     replies.push({ opcode, opaque, status, flags: opcode === OPCODE.get ? flags : 0, casHigh, casLow, text })
     if (replies.length > most) throw new Error('an endless loop')

@@ -30,7 +30,11 @@ describe.skipIf(!hasMemcached)('2^31 operations passed', () => {
       })
       const node = new MemjsNode(address.name, wire, LAST - before)
       const keys = Array.from({ length: 100 }, (_, index) => `wrap-${index}`)
-      await Promise.all(keys.map(key => replied(done => node.write('set', key, key, 0, 0, 0, 0, done))))
+      await Promise.all(
+        keys.map(key =>
+          replied(done => node.write('set', { key, value: key, flags: 0, expiration: 0 }, null, done)),
+        ),
+      )
       const values = await Promise.all(keys.map(key => replied(done => node.get(key, done))))
       expect(values).toEqual(keys)
       await node.close()

@@ -5,7 +5,7 @@ import vm from 'node:vm'
 import { describe, expect, test } from 'vitest'
 import { attachRevision, passRevision, Revision, revisionOf } from '../../lib/session/revision.ts'
 
-const revision = (key = 'sess:a'): Revision => new Revision(key, '{"cookie":{}}', 1, 2)
+const revision = (key = 'sess:a'): Revision => new Revision(key, '{"cookie":{}}', null)
 const session = (): Record<string, unknown> => ({ cookie: { path: '/' }, user: 'Ada' })
 
 test('is found again under its key, and under no other', () => {

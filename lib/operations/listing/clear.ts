@@ -21,7 +21,7 @@ function deleteAll(node: MemcachedNode, items: readonly ListedItem[]): Promise<u
     items.map(
       ({ key }) =>
         new Promise<void>((resolve, reject) => {
-          node.delete(key, 0, 0, error => (error === null ? resolve() : reject(error)))
+          node.delete(key, null, error => (error === null ? resolve() : reject(error)))
         }),
     ),
   )

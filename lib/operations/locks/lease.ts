@@ -1,4 +1,5 @@
 import { ConnectionLostError, MemcachedStoreError } from '../../errors.ts'
+import type { Item } from '../../memcached/node.ts'
 import { EXISTS, OK, type Reply } from '../../memcached/reply.ts'
 import type { Context } from '../context.ts'
 import { replied } from '../item.ts'
@@ -59,7 +60,7 @@ export class Lease {
     while (!this.signal.aborted) {
       try {
         const reply = await replied(done => {
-          this.#home.delete(this.#key, this.#item.casHigh, this.#item.casLow, done)
+          this.#home.delete(this.#key, this.#item.version, done)
         })
         if (reply.status === OK) return
         // After a lost reply, a lock that is gone is one that was freed.
@@ -77,6 +78,10 @@ export class Lease {
     return this.#context.keys.ofLock(this.#sid)
   }
 
+  get #lock(): Item {
+    return { key: this.#key, value: this.#token, flags: 0, expiration: this.#seconds }
+  }
+
   get #home(): ReturnType<Context['cluster']['home']> {
     return this.#context.cluster.home(this.#key)
   }
@@ -85,7 +90,7 @@ export class Lease {
   async #add(): Promise<Reply | null> {
     try {
       const reply = await replied(done => {
-        this.#home.write('add', this.#key, this.#token, 0, this.#seconds, 0, 0, done)
+        this.#home.write('add', this.#lock, null, done)
       })
       return reply.status === OK ? reply : null
     } catch (error) {
@@ -117,8 +122,7 @@ export class Lease {
   async #renew(): Promise<void> {
     const sent = performance.now()
     const reply = await replied(done => {
-      const { casHigh, casLow } = this.#item
-      this.#home.write('replace', this.#key, this.#token, 0, this.#seconds, casHigh, casLow, done)
+      this.#home.write('replace', this.#lock, this.#item.version, done)
     })
     if (reply.status === OK) this.#keep(reply, sent)
     // An earlier renewal whose reply was lost may have changed it.

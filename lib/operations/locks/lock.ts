@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
-import { setTimeout as pause } from 'node:timers/promises'
 import { inspect } from 'node:util'
 import { MemcachedStoreError } from '../../errors.ts'
+import { pause } from '../../pause.ts'
 import type { Context } from '../context.ts'
 import { Lease } from './lease.ts'
 

@@ -1,7 +1,7 @@
-import { setTimeout as pause } from 'node:timers/promises'
 import { ConnectionLostError, MemcachedStoreError } from '../../errors.ts'
-import type { ReplyCallback } from '../../memcached/node.ts'
+import type { ReplyCallback, Version } from '../../memcached/node.ts'
 import { NOT_FOUND, OK } from '../../memcached/reply.ts'
+import { pause } from '../../pause.ts'
 import { EMPTY, formatIndex, parseIndex, type UserIndex } from '../../session/user-index.ts'
 import type { Context } from '../context.ts'
 import { replied } from '../item.ts'
@@ -9,8 +9,7 @@ import { replied } from '../item.ts'
 /** A user's index as memcached holds it, with the CAS token to change it by. */
 export interface StoredIndex {
   readonly index: UserIndex
-  readonly casHigh: number
-  readonly casLow: number
+  readonly version: Version | null
 }
 
 /** What is to be changed of an index; gives what it got where nothing is. */
@@ -37,7 +36,7 @@ export async function readIndex(context: Context, user: string): Promise<StoredI
   const key = context.keys.ofUser(user)
   const reply = await replied(done => context.cluster.home(key).get(key, done))
   if (reply.status === NOT_FOUND) return null
-  return { index: parseIndex(reply.text), casHigh: reply.casHigh, casLow: reply.casLow }
+  return { index: parseIndex(reply.text), version: reply.version }
 }
 
 /**
@@ -68,13 +67,13 @@ function send(
 ): void {
   const key = context.keys.ofUser(user)
   const home = context.cluster.home(key)
-  const { casHigh, casLow } = read ?? { casHigh: 0, casLow: 0 }
   const text = formatIndex(index)
   if (Buffer.byteLength(text) > mostBytes(context)) {
     throw new MemcachedStoreError('ERR_TOO_LARGE', 'A user has more sessions than an item can list')
   }
   const expiration = context.expiry.expiration(Math.max(index.until - Date.now(), SHORTEST_LIFE))
-  home.write(read === null ? 'add' : 'replace', key, text, 0, expiration, casHigh, casLow, done)
+  const item = { key, value: text, flags: 0, expiration }
+  home.write(read === null ? 'add' : 'replace', item, read?.version ?? null, done)
 }
 
 /** So many bytes an index may have. */

@@ -1,6 +1,6 @@
-import { setTimeout as pause } from 'node:timers/promises'
 import type { SessionData } from 'express-session'
 import { MemcachedStoreError } from '../../errors.ts'
+import { pause } from '../../pause.ts'
 import { expiresOf } from '../../session/expiry.ts'
 import type { Entry } from '../../session/user-index.ts'
 import type { Context } from '../context.ts'
