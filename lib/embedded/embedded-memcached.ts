@@ -41,8 +41,8 @@ export interface EmbeddedMemcachedOptions {
 /** memcached's default of `-c`. */
 const MAX_CONNECTIONS = 1024
 
-/** The memcached whose behaviour this follows. */
-const VERSION = '1.6.18-embedded'
+/** The memcached whose behaviour this follows, as far as clients rely on it. */
+const VERSION = '1.6.45-embedded'
 
 /**
  * A memcached inside this process: the binary protocol and the text commands `get gets set add replace cas

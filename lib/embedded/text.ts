@@ -129,6 +129,7 @@ function* metadump(backend: Backend): Generator<string> {
   }
   backend.dumping = true
   try {
+    yield 'OK\r\n'
     for (const item of backend.storage.items()) yield describe(item)
     yield 'END\r\n'
   } finally {

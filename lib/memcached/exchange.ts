@@ -7,7 +7,7 @@ import { dial } from './dial.ts'
 export interface Target {
   readonly address: ServerAddress
   readonly tls: ConnectionOptions | undefined
-  /** Milliseconds of silence after which it has failed. */
+  /** Milliseconds after which it has failed: of silence, and, unless more are granted, of the whole. */
   readonly timeout: number
 }
 
@@ -21,7 +21,10 @@ const TOO_MANY = 'ERROR Too many open connections'
  *
  * @param request - called once the connection is open.
  * @param take - gets the bytes of the answer as they come; true says that it is complete.
- * @throws MemcachedStoreError - `ERR_UNAVAILABLE` where the connection fails, `ERR_TIMEOUT` at silence.
+ * @param granted - timeouts that all of it may take, connecting included; asked again as the answer comes.
+ *   By itself silence is no measure: a server that sends a byte now and then is never silent.
+ * @throws MemcachedStoreError - `ERR_UNAVAILABLE` where the connection fails; `ERR_TIMEOUT` at silence, or
+ *   where the answer is not complete in time.
  * @throws the signal's reason once that is aborted.
  */
 export function exchange(
@@ -29,6 +32,7 @@ export function exchange(
   request: () => string | Buffer,
   take: (bytes: Buffer) => boolean,
   signal: AbortSignal,
+  granted: () => number = () => 1,
 ): Promise<void> {
   return new Promise((resolve, reject) => {
     signal.throwIfAborted()
@@ -50,8 +54,9 @@ export function exchange(
     const socket = dial(address, tls, () => socket.write(request()))
     let isFirst = true
     let ticks = 0
+    let silentTicks = 0
     socket.on('data', bytes => {
-      ticks = 0
+      silentTicks = 0
       // Said before anything else, whatever the protocol (memcached.c, `maxconns_fast`).
       if (isFirst && bytes.toString('latin1', 0, TOO_MANY.length) === TOO_MANY) {
         const message = `${server} has too many connections: raise its -c`
@@ -67,9 +72,13 @@ export function exchange(
 
     // Counted in ticks, as on the wire: a process that was busy itself for long counts one.
     const timer = setInterval(() => {
-      if (++ticks <= TICKS) return
-      fail(new MemcachedStoreError('ERR_TIMEOUT', `No answer from ${server} within ${timeout} ms`))
+      if (++silentTicks > TICKS) fail(late(`No answer from ${server} within ${timeout} ms`))
+      else if (++ticks > TICKS * granted()) fail(late(`The answer of ${server} takes too long`))
     }, timeout / TICKS)
     signal.addEventListener('abort', abort)
   })
+}
+
+function late(message: string): MemcachedStoreError {
+  return new MemcachedStoreError('ERR_TIMEOUT', message)
 }

@@ -1,6 +1,6 @@
 import { MemcachedStoreError } from '../errors.ts'
 import type { Target } from './exchange.ts'
-import { ping, readStatistics, type Statistics } from './statistics.ts'
+import { isBinaryOnly, readStatistics, type Statistics } from './statistics.ts'
 import { type WalkOptions, walk } from './walk.ts'
 
 /** Looks at a server as a whole, on connections beside the one that serves visitors. */
@@ -54,9 +54,8 @@ export class Inspector {
       await walk(this.#target, { ...options, progress })
     } catch (error) {
       options.signal.throwIfAborted()
-      if (heard) throw error
-      // Silent, or closed without a word: perhaps it only does not understand the text protocol.
-      await ping(this.#target, options.signal)
+      // Silent, or closed without a word: it was cut, or it does not understand the text protocol.
+      if (heard || !(await isBinaryOnly(this.#target, options.signal))) throw error
       throw new MemcachedStoreError(
         'ERR_NOT_SUPPORTED',
         `memcached on ${this.#target.address.name} lists no keys, and so no sessions: it speaks only the ` +

@@ -2,6 +2,7 @@ import { MemcachedStoreError } from '../errors.ts'
 import { saslRequest } from './dial.ts'
 import { exchange, type Target } from './exchange.ts'
 import {
+  AUTH_ERROR,
   HEADER_LENGTH,
   REQUEST_MAGIC,
   RESPONSE_MAGIC,
@@ -11,6 +12,7 @@ import {
   UNKNOWN_COMMAND,
   VERSION,
 } from './protocol.ts'
+import { NOT_FOUND, OK } from './reply.ts'
 
 /** What a server tells of itself, under memcached's names (protocol.txt, "General-purpose statistics", "Settings statistics"). */
 export interface Statistics {
@@ -20,8 +22,9 @@ export interface Statistics {
   readonly roundTrip: number
 }
 
-/** No reply of these is longer. */
+/** No reply of these is longer, and all of them together take some 7,000. */
 const MOST_BODY = 65_536
+const MOST_BYTES: number = 1024 * 1024
 
 /**
  * Asks a server for its statistics and settings, over the binary protocol: that is what the store
@@ -32,31 +35,34 @@ const MOST_BODY = 65_536
 export async function readStatistics(target: Target, signal: AbortSignal): Promise<Statistics> {
   const { name, username, password } = target.address
   const login = username === undefined || password === undefined ? [] : [saslRequest(username, password)]
+  const answer = await ask(target, login, signal)
+  const failure = answer.isGarbage ? garbage(name) : statusError(answer.status, name)
+  if (failure !== null) throw failure
+  return answer
+}
+
+/**
+ * Does a server speak the binary protocol, and only that one? Then it says so in its settings, or wants a
+ * password for them: SASL is of the binary protocol, and memcached switches the other off (memcached.c,
+ * `settings.sasl`). So this needs none.
+ *
+ * @throws MemcachedStoreError - where it does not answer.
+ */
+export async function isBinaryOnly(target: Target, signal: AbortSignal): Promise<boolean> {
+  const { status, settings } = await ask(target, [], signal)
+  return status === AUTH_ERROR || settings.get('binding_protocol') === 'binary'
+}
+
+async function ask(target: Target, login: readonly Buffer[], signal: AbortSignal): Promise<Answer> {
   // The version is told without a password, and measures the round trip.
   const requests = [request(VERSION, ''), ...login, request(STAT, ''), request(STAT, 'settings')]
-  const answer = new Answer(name)
+  const answer = new Answer()
   const send = (): Buffer => {
     answer.sent = performance.now()
     return Buffer.concat(requests)
   }
   await exchange(target, send, bytes => answer.read(bytes), signal)
-  if (answer.failure !== null) throw answer.failure
   return answer
-}
-
-/**
- * Asks only whether a memcached is there that speaks the binary protocol; needs no password.
- *
- * @throws MemcachedStoreError - where there is none.
- */
-export async function ping(target: Target, signal: AbortSignal): Promise<void> {
-  let reply: Buffer = Buffer.alloc(0)
-  const read = (bytes: Buffer): boolean => {
-    reply = Buffer.concat([reply, bytes])
-    return reply.length >= HEADER_LENGTH
-  }
-  await exchange(target, () => request(VERSION, ''), read, signal)
-  if (reply[0] !== RESPONSE_MAGIC) throw garbage(target.address.name)
 }
 
 function garbage(name: string): MemcachedStoreError {
@@ -79,31 +85,29 @@ class Answer implements Statistics {
   readonly settings: Map<string, string> = new Map()
   sent = 0
   roundTrip = 0
-  failure: MemcachedStoreError | null = null
-  readonly #name: string
+  /** Of the reply that ended it. */
+  status: number = OK
+  isGarbage = false
   #group: Map<string, string> = this.general
   #rest: Buffer = Buffer.alloc(0)
+  #taken = 0
 
-  constructor(name: string) {
-    this.#name = name
-  }
-
-  /** Is it complete? */
+  /** Is it complete, or nothing to go on with? */
   read(chunk: Buffer): boolean {
     if (this.roundTrip === 0) this.roundTrip = performance.now() - this.sent
+    this.#taken += chunk.length
     let bytes = Buffer.concat([this.#rest, chunk])
     while (bytes.length >= HEADER_LENGTH) {
       const end = HEADER_LENGTH + bytes.readUInt32BE(8)
-      if (bytes[0] !== RESPONSE_MAGIC || end > MOST_BODY) {
-        this.failure = garbage(this.#name)
-        return true
-      }
+      this.isGarbage = bytes[0] !== RESPONSE_MAGIC || end > MOST_BODY
+      if (this.isGarbage) return true
       if (bytes.length < end) break
       if (this.#take(bytes.subarray(0, end))) return true
       bytes = bytes.subarray(end)
     }
     this.#rest = bytes
-    return false
+    this.isGarbage = this.#taken > MOST_BYTES
+    return this.isGarbage
   }
 
   #take(reply: Buffer): boolean {
@@ -111,12 +115,12 @@ class Answer implements Statistics {
     const status = reply.readUInt16BE(6)
     // A server without SASL wants no login.
     if (opcode === SASL_AUTH && status === UNKNOWN_COMMAND) return false
-    this.failure = statusError(status, this.#name)
-    if (this.failure !== null) return true
+    this.status = status
+    if (status !== OK && status !== NOT_FOUND) return true
     if (opcode !== STAT) return false
     const keyEnd = HEADER_LENGTH + reply.readUInt16BE(2)
     if (keyEnd > HEADER_LENGTH) {
-      this.#group.set(reply.toString('latin1', HEADER_LENGTH, keyEnd), reply.toString('latin1', keyEnd))
+      this.#group.set(text(reply, HEADER_LENGTH, keyEnd), text(reply, keyEnd))
       return false
     }
     // A reply without a name ends each group.
@@ -124,4 +128,9 @@ class Answer implements Statistics {
     this.#group = this.settings
     return isLast
   }
+}
+
+/** Printable, since people read it on terminals. */
+function text(bytes: Buffer, start: number, end?: number): string {
+  return bytes.toString('latin1', start, end).replace(/[^\x20-\x7e]/g, '?')
 }

@@ -8,7 +8,7 @@ export interface ListedItem {
   readonly key: string
   /** Unix seconds; Infinity where it never expires. */
   readonly expires: number
-  /** Bytes it takes: key, value and memcached's own. */
+  /** Bytes it takes: key, value and memcached's own; NaN where the server does not say. */
   readonly size: number
 }
 
@@ -27,14 +27,21 @@ const LONGEST_BUSY = 10_000
 const LONGEST_PAUSE = 200
 /** A key has 250 bytes at most, each written as `%XX`; dates, numbers and names take some 150 more. */
 const LONGEST_LINE = 2048
+const LONGEST_KEY = 250
+/** See {@link granted}. */
+const TIMEOUTS_AT_FIRST = 10
+const MILLISECONDS_PER_KEY = 1
+const MOST_TIMEOUTS = 1000
 const NEWLINE = 0x0a
 const SPACE = 0x20
 const PERCENT = 0x25
 const MINUS = 0x2d
 const ZERO = 0x30
-const KEY = 'key='
+const KEY: Buffer = Buffer.from('key=')
 const EXPIRES: Buffer = Buffer.from(' exp=')
 const SIZE: Buffer = Buffer.from(' size=')
+/** What memcached says where it lists nothing; more words follow. */
+const REFUSALS = /^(?:(?:CLIENT_|SERVER_)?ERROR|BUSY|BADCLASS|NOTSTARTED)\b/
 const scratch: Buffer = Buffer.alloc(LONGEST_LINE)
 
 /**
@@ -47,8 +54,11 @@ const scratch: Buffer = Buffer.alloc(LONGEST_LINE)
  * until the first client reads on (crawler.c, `lru_crawler_write`, `lru_crawler_start`; seen on 1.6.18:
  * a quarter of all connections dead for as long as the pause lasted).
  *
+ * No message quotes what the server said: that may be a key, and so a session id.
+ *
  * @throws MemcachedStoreError - `ERR_NOT_SUPPORTED` where the server lists no keys, with the reason;
- *   `ERR_UNAVAILABLE` where it stays busy with other walks; what {@link exchange} throws.
+ *   `ERR_UNAVAILABLE` where it stays busy with other walks; `ERR_PROTOCOL` where it sends something else;
+ *   what {@link exchange} throws.
  */
 export async function walk(target: Target, options: WalkOptions): Promise<void> {
   const patience = performance.now() + LONGEST_BUSY
@@ -71,77 +81,125 @@ export async function walk(target: Target, options: WalkOptions): Promise<void> 
 }
 
 /** One try: the line that is no key and ends it. */
-async function dump(
-  target: Target,
-  command: string,
-  { prefix, take, progress, signal }: WalkOptions,
-): Promise<string> {
-  const wanted = Buffer.from(KEY + encode(prefix), 'latin1')
-  let rest: Buffer = Buffer.alloc(0)
-  let answer = ''
-  let isGarbage = false
-  const read = (bytes: Buffer): boolean => {
-    const lines = rest.length === 0 ? bytes : Buffer.concat([rest, bytes])
-    let keys = 0
-    let at = 0
-    for (let end = lines.indexOf(NEWLINE); end !== -1; end = lines.indexOf(NEWLINE, at)) {
-      if (!startsWith(lines, at, wanted, KEY.length)) {
-        answer = lines.toString('latin1', at, Math.min(end, at + 100)).trim()
-        isGarbage = keys > 0 && answer !== 'END'
-        break
-      }
-      if (startsWith(lines, at, wanted, wanted.length)) take(parse(lines, at))
-      keys++
-      at = end + 1
-    }
-    progress?.(keys)
-    rest = lines.subarray(at)
-    isGarbage ||= rest.length > LONGEST_LINE && !rest.includes(NEWLINE)
-    return answer !== '' || isGarbage
-  }
-  await exchange(target, () => `lru_crawler metadump ${command}\r\n`, read, signal)
-  if (isGarbage) {
-    const message = `memcached on ${target.address.name} sent something else than a list of keys`
-    throw new MemcachedStoreError('ERR_PROTOCOL', message)
-  }
-  return answer
+async function dump(target: Target, command: string, options: WalkOptions): Promise<string> {
+  const lines = new Lines(options)
+  await exchange(
+    target,
+    () => `lru_crawler metadump ${command}\r\n`,
+    bytes => {
+      const before = lines.keys
+      const isComplete = lines.read(bytes)
+      options.progress?.(lines.keys - before)
+      return isComplete
+    },
+    options.signal,
+    () => granted(lines.keys, target.timeout),
+  )
+  if (lines.answer !== null) return lines.answer
+  const message = `memcached on ${target.address.name} sent something else than a list of keys`
+  throw new MemcachedStoreError('ERR_PROTOCOL', message)
 }
 
-function startsWith(bytes: Buffer, at: number, start: Buffer, length: number): boolean {
-  for (let i = 0; i < length; i++) if (bytes[at + i] !== start[i]) return false
+/**
+ * Timeouts that a walk may take which has passed so many keys. How many there are nobody knows
+ * beforehand, and many millions are as good as few: so time is earned by getting on. Ten timeouts to begin
+ * with and one millisecond for each key, a thousandth of what memcached needs (2,000,000 keys a second;
+ * 100 kB a second on the network), ends a walk that drips. 1,000 timeouts at most, over eight minutes by
+ * default and enough for 50,000,000 keys through a network of 100 Mbit/s, ends one that has no end.
+ */
+export function granted(keys: number, timeout: number): number {
+  return Math.min(TIMEOUTS_AT_FIRST + (keys * MILLISECONDS_PER_KEY) / timeout, MOST_TIMEOUTS)
+}
+
+/** Takes the lines of a dump, in whatever pieces they come. */
+class Lines {
+  /** How many have been passed, of anybody. */
+  keys = 0
+  /** The line that is no key and ends it; null until it comes, and for good where what came is no dump. */
+  answer: string | null = null
+  readonly #wanted: Buffer
+  readonly #take: (item: ListedItem) => void
+  #rest: Buffer = Buffer.alloc(0)
+
+  constructor({ prefix, take }: WalkOptions) {
+    this.#wanted = Buffer.from(`${KEY}${encode(prefix)}`, 'latin1')
+    this.#take = take
+  }
+
+  /** Is it at its end, or nothing to go on with? */
+  read(chunk: Buffer): boolean {
+    const bytes = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk])
+    let at = 0
+    for (let end = bytes.indexOf(NEWLINE); end !== -1; end = bytes.indexOf(NEWLINE, at)) {
+      if (end - at > LONGEST_LINE) return true
+      const isKey = startsWith(bytes, at, KEY)
+      if (isKey ? !this.#passKey(bytes, at, end) : this.#isEnd(bytes, at, end)) return true
+      at = end + 1
+    }
+    this.#rest = bytes.subarray(at)
+    return this.#rest.length > LONGEST_LINE
+  }
+
+  /** False for a line that memcached does not write. */
+  #passKey(bytes: Buffer, at: number, end: number): boolean {
+    this.keys++
+    if (!startsWith(bytes, at, this.#wanted)) return true
+    const item = parse(bytes, at, end)
+    if (item === null) return false
+    this.#take(item)
+    return true
+  }
+
+  #isEnd(bytes: Buffer, at: number, end: number): boolean {
+    const line = bytes.toString('latin1', at, end).trimEnd()
+    // Said before the keys since 1.6.43.
+    if (line === 'OK' && this.keys === 0) return false
+    if (line === 'END' || (this.keys === 0 && REFUSALS.test(line))) this.answer = line
+    return true
+  }
+}
+
+function startsWith(bytes: Buffer, at: number, start: Buffer): boolean {
+  for (let i = 0; i < start.length; i++) if (bytes[at + i] !== start[i]) return false
   return true
 }
 
 /**
  * `key=<key> exp=<seconds> la=… cas=… fetch=… cls=… size=<bytes>`; later versions append more. Reads
  * bytes rather than texts: a million lines would leave as many texts, and several times more memory.
+ *
+ * @returns null where the line is none of these.
  */
-function parse(bytes: Buffer, start: number): ListedItem {
+function parse(bytes: Buffer, start: number, end: number): ListedItem | null {
   let length = 0
   let at = start + KEY.length
-  for (let byte = bytes[at]; byte !== SPACE; byte = bytes[++at]) {
+  for (; at < end && bytes[at] !== SPACE; at++) {
+    let byte = bytes[at] as number
     if (byte === PERCENT) {
-      scratch[length++] = Number.parseInt(bytes.toString('latin1', at + 1, at + 3), 16)
+      byte = Number.parseInt(bytes.toString('latin1', at + 1, at + 3), 16)
+      if (Number.isNaN(byte)) return null
       at += 2
-    } else {
-      scratch[length++] = byte as number
     }
+    scratch[length++] = byte
   }
-  const expires = numberAfter(bytes, EXPIRES, at)
+  if (at >= end || length === 0 || length > LONGEST_KEY) return null
+  const expires = numberAfter(bytes, EXPIRES, at, end)
   return {
     key: scratch.toString('latin1', 0, length),
     expires: expires === -1 ? Infinity : expires,
-    size: numberAfter(bytes, SIZE, at),
+    size: numberAfter(bytes, SIZE, at, end),
   }
 }
 
-/** The number behind a name; NaN where there is none. */
-function numberAfter(bytes: Buffer, name: Buffer, from: number): number {
-  const found = bytes.indexOf(name, from)
-  let at = found + name.length
+/** The number behind a name in this line; NaN where there is none. */
+function numberAfter(bytes: Buffer, name: Buffer, from: number, end: number): number {
+  let at = from
+  while (at < end && !startsWith(bytes, at, name)) at++
+  if (at >= end) return Number.NaN
+  at += name.length
   const isNegative = bytes[at] === MINUS
   if (isNegative) at++
-  let number = found === -1 ? Number.NaN : 0
+  let number = 0
   for (let digit = (bytes[at] ?? 0) - ZERO; digit >= 0 && digit <= 9; digit = (bytes[++at] ?? 0) - ZERO) {
     number = number * 10 + digit
   }
@@ -156,12 +214,15 @@ function encode(key: string): string {
   )
 }
 
+/** @param answer - one of {@link REFUSALS}. */
 function refusal({ address }: Target, answer: string): MemcachedStoreError {
   const reason = /not allowed/.test(answer)
     ? 'it was started with -X'
     : /crawler disabled/.test(answer)
       ? 'it was started with -o no_lru_crawler'
-      : `it answered \`${answer.replace(/[^\x20-\x7e]/g, '?')}\` to lru_crawler metadump`
+      : /unauthenticated/.test(answer)
+        ? 'its text protocol wants a password (-Y)'
+        : `it answered ${REFUSALS.exec(answer)?.[0]} to lru_crawler metadump`
   return new MemcachedStoreError(
     'ERR_NOT_SUPPORTED',
     `memcached on ${address.name} lists no keys, and so no sessions: ${reason}`,

@@ -48,8 +48,8 @@ export async function keysOn(address: string): Promise<Set<string>> {
     rest = lines.pop() ?? ''
     for (const line of lines) {
       const key = /^key=(\S+)/.exec(line)?.[1]
-      if (key === undefined) return keys
-      keys.add(decodeURIComponent(key))
+      if (key !== undefined) keys.add(decodeURIComponent(key))
+      else if (line !== 'OK\r') return keys
     }
   }
   throw new Error('The dump had no end')
