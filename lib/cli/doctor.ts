@@ -32,6 +32,7 @@ export async function doctor(
 ): Promise<number> {
   let found = 0
   let unchecked = 0
+  let uncounted = 0
   for (const address of addresses) {
     output.write(`${address.name}\n`)
     try {
@@ -39,6 +40,7 @@ export async function doctor(
       const examination = await examine(inspector, prefix, new Progress(progress, address.name))
       const toDo = findings(examination)
       found += toDo.length
+      if (examination.sessions instanceof Error) uncounted++
       output.write(describeServer(examination, prefix) + toDo.map(formatFinding).join(''))
     } catch (error) {
       unchecked++
@@ -46,9 +48,11 @@ export async function doctor(
     }
     output.write('\n')
   }
-  if (unchecked > 0) output.write(`${unchecked} of ${addresses.length} servers could not be checked. `)
+  const of = `of ${addresses.length} server${addresses.length === 1 ? '' : 's'}`
+  if (unchecked > 0) output.write(`${unchecked} ${of} could not be checked. `)
+  if (uncounted > 0) output.write(`The sessions on ${uncounted} ${of} could not be counted. `)
   output.write(found === 0 ? 'No findings.\n' : found === 1 ? '1 finding.\n' : `${found} findings.\n`)
-  return unchecked > 0 ? COULD_NOT_CHECK : found > 0 ? FINDINGS : FINE
+  return unchecked + uncounted > 0 ? COULD_NOT_CHECK : found > 0 ? FINDINGS : FINE
 }
 
 async function examine(inspector: Inspector, prefix: string, progress: Progress): Promise<Examination> {

@@ -12,9 +12,10 @@ const NEAR = 0.8
 
 /**
  * The last release that is known to have fixed security bugs: memory corruption and crashes by whoever
- * reaches the server (memcached's wiki, "ReleaseNotes1642", 2026-05-18; CVE-2026-47783 and 47784 are of it).
+ * reaches the server (memcached's wiki, "ReleaseNotes1642" of 2026-05-18 to "ReleaseNotes1645" of July;
+ * CVE-2026-47783 and 47784 are of the first).
  */
-const LAST_FIX = '1.6.42'
+const LAST_FIX = '1.6.45'
 
 type Settings = ReadonlyMap<string, string>
 
@@ -64,6 +65,15 @@ const RULES: readonly ((examination: Examination) => Finding | null)[] = [
     }
   },
 
+  function cas({ statistics: { settings } }) {
+    if (settings.get('cas_enabled') !== 'no') return null
+    return {
+      problem:
+        '-C is set: without CAS nobody can tell whether a session has changed, and the store refuses to work',
+      advice: 'Start it without -C.',
+    }
+  },
+
   function udp({ statistics: { settings } }) {
     const port = settings.get('udpport') ?? '0'
     if (port === '0') return null
@@ -93,7 +103,7 @@ const RULES: readonly ((examination: Examination) => Finding | null)[] = [
       problem: `version ${version} is older than ${LAST_FIX}, which has the last security fixes known here`,
       advice:
         'Update it. Distributions fix old versions under their old number: then the changelog of the package ' +
-        'tells, for one CVE-2026-47783.',
+        'tells, for one CVE-2026-47783 of 1.6.42.',
     }
   },
 
@@ -124,7 +134,7 @@ function isLocal(settings: Settings): boolean {
   return hosts.every(host => /^(127\.[\d.]+|\[?::1\]?|localhost)(:\d+)?$/.test(host))
 }
 
-/** `1.6.9` before `1.6.18`. What is not written so (`1.6.18-embedded`) is another program. */
+/** `1.6.9` before `1.6.18`. What is not written so (`1.6.45-embedded`) is another program. */
 function isOlder(version: string, than: string): boolean {
   if (!/^\d+(\.\d+)+$/.test(version)) return false
   return version.localeCompare(than, 'en', { numeric: true }) < 0

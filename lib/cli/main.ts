@@ -11,10 +11,11 @@ Looks at memcached servers as a store for sessions, and says what to do better.
                       memcacheds://host (TLS); several with commas or spaces.
                       Default: MEMCACHED_SERVERS, MEMCACHIER_SERVERS, MEMCACHE_SERVERS, localhost:11211
   --prefix <prefix>   of the sessions' keys, default sess:
-  --timeout <ms>      that a server may stay silent, default 2000
+  --timeout <ms>      that a server may take for an answer, default 2000
   --help              shows this
 
-Exit code: 0 all is well, 1 there is something to do, 2 a server could not be checked.
+Exit code: 0 all is well, 1 there is something to do, 2 something could not be checked: a server,
+or the number of its sessions (always so where keys cannot be listed, as with -S or -X).
 `
 
 interface Options {

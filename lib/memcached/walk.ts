@@ -103,9 +103,9 @@ async function dump(target: Target, command: string, options: WalkOptions): Prom
 /**
  * Timeouts that a walk may take which has passed so many keys. How many there are nobody knows
  * beforehand, and many millions are as good as few: so time is earned by getting on. Ten timeouts to begin
- * with and one millisecond for each key, a thousandth of what memcached needs (2,000,000 keys a second;
- * 100 kB a second on the network), ends a walk that drips. 1,000 timeouts at most, over eight minutes by
- * default and enough for 50,000,000 keys through a network of 100 Mbit/s, ends one that has no end.
+ * with and one millisecond for each key (memcached sends 2,000 in it, and takes 100 kB a second of the
+ * network at that pace) end a walk that drips. 1,000 timeouts at most, over eight minutes by
+ * default and enough for 50,000,000 keys through a network of 100 Mbit/s, end one that has no end.
  */
 export function granted(keys: number, timeout: number): number {
   return Math.min(TIMEOUTS_AT_FIRST + (keys * MILLISECONDS_PER_KEY) / timeout, MOST_TIMEOUTS)

@@ -17,6 +17,7 @@ describe('the command', () => {
       expect(code).toBe(0)
       expect(output).toMatch(/^Usage: npx express-session-memcached doctor \[servers\]/)
       expect(complaint).toBe('')
+      expect(output).toMatch(/Exit code: 0 .*, 1 .*, 2 /)
     }
   })
 

@@ -9,6 +9,7 @@ import { EmbeddedMemcached } from '../../lib/embedded/index.ts'
 import { Daemon } from '../faults/daemon.ts'
 import { SaslAuthd } from '../faults/saslauthd.ts'
 import { fill, sidOf, stored } from '../listing/fill.ts'
+import { Front, sayOk } from '../listing/front.ts'
 import { hasMemcached } from '../support/memcached.ts'
 import { checkUp, UpToDate } from './run.ts'
 
@@ -107,10 +108,11 @@ describe.skipIf(!hasMemcached)('doctor', () => {
   })
 
   test.each([
-    ['1.6.41', true],
+    ['1.6.44', true],
+    ['1.6.42', true],
     ['1.6.18', true],
     ['1.5.22', true],
-    ['1.6.42', false],
+    ['1.6.45', false],
     ['1.6.50', false],
     ['1.7.00', false],
   ])('version %s is older than the last security fix: %s', async (version, isOlder) => {
@@ -119,7 +121,7 @@ describe.skipIf(!hasMemcached)('doctor', () => {
     const { code, findings } = await checkUp(server.address)
     expect(code).toBe(isOlder ? 1 : 0)
     expect(findings).toEqual(
-      isOlder ? [expect.stringContaining(`version ${version} is older than 1.6.42`)] : [],
+      isOlder ? [expect.stringContaining(`version ${version} is older than 1.6.45`)] : [],
     )
   })
 
@@ -130,7 +132,7 @@ describe.skipIf(!hasMemcached)('doctor', () => {
     delete process.env.SASL_CONF_PATH
     const { code, output, complaint, findings } = await checkUp(`ada:s%3Aecret@${address}`)
     expect(findings).toEqual([])
-    expect(code).toBe(0)
+    expect(code).toBe(2)
     expect(output).toMatch(/sessions +not counted\. .*-S/)
     expect(output + complaint).not.toContain('ecret')
     const refused = await checkUp(`ada:wrong@${address}`)
@@ -150,10 +152,28 @@ describe.skipIf(!hasMemcached)('doctor', () => {
     expect(await checkUp(address, { prefix: 'elsewhere:' })).toMatchObject({ code: 0 })
   })
 
-  test('a server that lists no keys is checked all the same', async () => {
-    const { code, output } = await checkUp((await start('-X')).address)
+  test('a server that lists no keys is checked all the same; exit code 2', async () => {
+    const [silent, well] = [await start('-X', '-M'), await start()]
+    const { code, output, findings } = await checkUp(`${silent.address},${well.address}`)
     expect(output).toMatch(/sessions +not counted\. .*-X/)
+    expect(output).toMatch(/^The sessions on 1 of 2 servers could not be counted\. 1 finding\.\n$/m)
+    expect(findings).toEqual([expect.stringContaining('-M')])
+    expect(code).toBe(2)
+  })
+
+  test('one that says OK before its keys, as since 1.6.43', async () => {
+    const { address } = await start()
+    await fill(address, 3, number => [`sess:${sidOf(number)}`, stored(number)])
+    await using front = await Front.start(address, sayOk)
+    const { code, output } = await checkUp(front.address)
+    expect(output).toMatch(/3 keys under sess:/)
     expect(code).toBe(0)
+  })
+
+  test('-C', async () => {
+    const { code, findings } = await checkUp((await start('-C')).address)
+    expect(code).toBe(1)
+    expect(findings).toEqual([expect.stringContaining('-C is set')])
   })
 
   test('several servers, one of them down: exit code 2', async () => {

@@ -69,7 +69,7 @@ export class UpToDate implements AsyncDisposable {
     const memcached = await Memcached.start(...flags)
     const proxy = await TcpProxy.start(memcached.address)
     const server = new UpToDate(memcached, proxy)
-    server.pretend('1.6.42')
+    server.pretend('1.6.45')
     return server
   }
 
