@@ -313,8 +313,7 @@ export function protocolContract(port: () => number): void {
     afterEach(() => client.close())
 
     const long = 'k'.repeat(251)
-    const bad = 'CLIENT_ERROR bad command line format'
-    const usage = `${bad}.  Usage: delete <key> [noreply]`
+    const ended = (text: string): string => text.replaceAll('|', '\r\n')
     test.each([
       ['set a 5 0 3|abc|get a|', 'STORED|VALUE a 5 3|abc|END|'],
       ['set a 5 0 0||get a|', 'STORED|VALUE a 5 0||END|'],
@@ -322,43 +321,42 @@ export function protocolContract(port: () => number): void {
       ['set a 0 0 3 noreply|abc|get a|', 'VALUE a 0 3|abc|END|'],
       ['set a 0 -1 1|x|get a|', 'STORED|END|'],
       ['set a 0 2592001 1|x|get a|', 'STORED|END|'],
-      ['set a 4294967297 0 1|x|get a|', 'STORED|VALUE a 1 1|x|END|'],
-      ['set a 0 4294967295 1|x|get a|', 'STORED|END|'],
       ['add a 0 0 1|x|add a 0 0 1|y|get a|', 'STORED|NOT_STORED|VALUE a 0 1|x|END|'],
       [
         'replace a 0 0 1|x|set a 0 0 1|x|replace a 0 0 1|y|get a|',
         'NOT_STORED|STORED|STORED|VALUE a 0 1|y|END|',
       ],
       ['cas a 0 0 1 5|x|set a 0 0 1|x|cas a 0 0 1 0|y|', 'NOT_FOUND|STORED|EXISTS|'],
-      ['cas a 0 0 1|', 'ERROR|'],
-      ['cas a 0 0 1 x|', `${bad}|`],
       [
         'delete a|set a 0 0 1|x|delete a|set a 0 0 1|x|delete a 0|',
         'NOT_FOUND|STORED|DELETED|STORED|DELETED|',
       ],
       ['set a 0 0 1|x|delete a noreply|delete a 0 noreply|get a|', 'STORED|END|'],
-      ['delete a 1|', `${usage}|`],
-      ['delete|delete a b c d|', 'ERROR|ERROR|'],
       [
         'touch a 9|set a 0 0 1|x|touch a 9|touch a 9 noreply|touch a -1|get a|',
         'NOT_FOUND|STORED|TOUCHED|TOUCHED|END|',
       ],
-      ['touch a|touch a x|', 'ERROR|CLIENT_ERROR invalid exptime argument|'],
-      ['set a 0 0 3|abcdef|', 'CLIENT_ERROR bad data chunk|ERROR|'],
-      ['set a 0 0 -1|', `${bad}|`],
-      ['set a 0 0 x|', `${bad}|`],
-      ['set a x 0 1|', `${bad}|`],
-      ['set a 0 0|', 'ERROR|'],
-      [`set ${long} 0 0 1|`, `${bad}|`],
-      [`get a ${long}|`, `${bad}|`],
-      [`delete ${long}|`, `${bad}|`],
-      ['get|gets|foo||GET a|', 'ERROR|ERROR|ERROR|ERROR|ERROR|'],
-      ['lru_crawler|lru_crawler metadump|lru_crawler foo|', 'ERROR|ERROR|ERROR|'],
-      ['lru_crawler metadump foo|', 'BADCLASS invalid class id|'],
-      ['stats nonsense|', 'ERROR|'],
     ])('%s', async (commands, replies) => {
-      const ended = (text: string) => text.replaceAll('|', '\r\n')
       expect(await client.text(ended(commands))).toBe(ended(replies))
+    })
+
+    // How they are worded differs from version to version, and so no client may rely on it.
+    test.each([
+      ...['cas a 0 0 1|', 'cas a 0 0 1 x|', 'set a 0 0 3|abcdef|', 'set a 0 0 -1|', 'set a 0 0 x|'],
+      ...['set a x 0 1|', 'set a 0 0|', `set ${long} 0 0 1|`, `get a ${long}|`, `delete ${long}|`],
+      ...['delete|', 'delete a 1|', 'delete a b c d|', 'touch a|', 'touch a x|', 'get|', 'gets|'],
+      ...['foo|', '|', 'GET a|', 'lru_crawler|', 'lru_crawler metadump|', 'lru_crawler foo|'],
+      'stats nonsense|',
+    ])('%j is an error; nothing is stored, and the next command is answered', async command => {
+      await set('a', 'x')
+      const replies = (await client.text(ended(command))).split('\r\n').slice(0, -1)
+      expect(replies.length).toBeGreaterThan(0)
+      for (const reply of replies) expect(reply).toMatch(/^(CLIENT_|SERVER_)?ERROR\b/)
+      expect(await client.text('get a\r\n')).toMatch(/^(VALUE a 0 1\r\nx\r\n)?END\r\n$/)
+    })
+
+    test('a metadump of what it does not know is BADCLASS', async () => {
+      expect(await client.text('lru_crawler metadump foo\r\n')).toMatch(/^BADCLASS\b.*\r\n$/)
     })
 
     test('gets gives the token that cas takes', async () => {
@@ -388,12 +386,14 @@ export function protocolContract(port: () => number): void {
       await set('gone', 'x', uint32(0, MONTH + 1))
       client.send(`lru_crawler metadump ${which}\r\n`)
       const lines = await client.lines()
-      const found = lines.filter(line => line !== 'END').sort()
+      // Said before the keys since 1.6.43.
+      if (lines[0] === 'OK') lines.shift()
+      const found = lines.slice(0, -1).sort()
       expect(found).toHaveLength(2)
       expect(found[0]).toMatch(
-        /^key=%22%2Bb%2F%E9%25%20~-\._ exp=-1 la=\d+ cas=\d+ fetch=yes cls=\d+ size=75$/,
+        /^key=%22%2Bb%2F%E9%25%20~-\._ exp=-1 la=\d+ cas=\d+ fetch=yes cls=\d+ size=75( |$)/,
       )
-      const pattern = /^key=plain exp=(\d+) la=(\d+) cas=(\d+) fetch=no cls=\d+ size=67$/
+      const pattern = /^key=plain exp=(\d+) la=(\d+) cas=(\d+) fetch=no cls=\d+ size=67( |$)/
       const [, expires, accessed, token] = (pattern.exec(found[1] ?? '') ?? []).map(Number)
       expect(token).toBe(Number(cas))
       // The server's clock may be a second behind.
