@@ -10,14 +10,13 @@ import { MemcachedStoreError } from '../errors.ts'
  * order of the list does not matter.
  */
 export class Ring {
-  readonly #servers: number
-  /** Ascending; `#owners` has the index of the server at the same place. */
+  /** Ascending, none for one server; `#owners` has the index of the server at the same place. */
   readonly #points: Uint32Array
   readonly #owners: Uint16Array
 
   /**
    * @param addresses - as people write them: `host:port`, `[::1]:port` or the path of a unix socket;
-   *   a missing port is 11211. The methods answer with indexes into this list.
+   *   a missing port is 11211. {@link home} answers with an index into this list.
    * @throws TypeError if there is no address, or one twice.
    * @throws {@link MemcachedStoreError} `ERR_NOT_SUPPORTED` if there are several and this Node has no md5.
    */
@@ -29,26 +28,13 @@ export class Ring {
       throw new TypeError(`Expected \`servers\` to name each server once, got \`${twice}\` twice`)
     }
     const points = labels.length === 1 ? [] : pointsOf(labels)
-    this.#servers = labels.length
     this.#points = Uint32Array.from(points, ([point]) => point)
     this.#owners = Uint16Array.from(points, ([, owner]) => owner)
   }
 
   /** The server of this key. */
   home(key: string): number {
-    return this.#servers === 1 ? 0 : (this.#owners[this.#find(key)] as number)
-  }
-
-  /** The first `count` different servers from this key on, {@link home} first; all where there are fewer. */
-  homes(key: string, count: number): number[] {
-    const wanted = Math.min(count, this.#servers)
-    if (wanted <= 1) return wanted === 1 ? [this.home(key)] : []
-    const found: number[] = []
-    for (let at = this.#find(key); found.length < wanted; at = (at + 1) % this.#owners.length) {
-      const owner = this.#owners[at] as number
-      if (!found.includes(owner)) found.push(owner)
-    }
-    return found
+    return this.#points.length === 0 ? 0 : (this.#owners[this.#find(key)] as number)
   }
 
   /** Place of the first point at or after the key's hash; past the last one the circle begins again. */

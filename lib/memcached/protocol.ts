@@ -18,7 +18,6 @@ export const TOUCH = 0x1c
 export const SASL_AUTH = 0x21
 
 export const TOO_LARGE = 0x03
-export const INVALID_ARGUMENTS = 0x04
 export const AUTH_ERROR = 0x20
 export const UNKNOWN_COMMAND = 0x81
 export const OUT_OF_MEMORY = 0x82

@@ -124,9 +124,7 @@ describe('home', () => {
     fc.assert(
       fc.property(addresses, fc.string(), (servers, key) => {
         const reversed = servers.toReversed()
-        const forth = new Ring(servers).homes(key, 9).map(home => servers[home])
-        const back = new Ring(reversed).homes(key, 9).map(home => reversed[home])
-        expect(forth).toEqual(back)
+        expect(servers[new Ring(servers).home(key)]).toBe(reversed[new Ring(reversed).home(key)])
       }),
     )
   })
@@ -151,36 +149,6 @@ describe('home', () => {
     expect(homesOf(['a', 'b', '[::1]'], keysOf(500))).toEqual(
       homesOf(['a:11211', 'b:11211', '[::1]:11211'], keysOf(500)),
     )
-  })
-})
-
-describe('homes', () => {
-  test('are different servers, home first, and all where so many are asked for', () => {
-    fc.assert(
-      fc.property(addresses, fc.string(), fc.integer({ min: 1, max: 9 }), (servers, key, count) => {
-        const ring = new Ring(servers)
-        const homes = ring.homes(key, count)
-        expect(homes).toHaveLength(Math.min(count, servers.length))
-        expect(new Set(homes).size).toBe(homes.length)
-        expect(homes[0]).toBe(ring.home(key))
-        for (const home of homes) expect(servers[home]).toBeDefined()
-      }),
-    )
-  })
-
-  test('the second home is where the key goes when the first leaves the list', () => {
-    const servers = serversOf(5)
-    const ring = new Ring(servers)
-    for (const key of keysOf(500)) {
-      const [first, second] = ring.homes(key, 2).map(home => servers[home])
-      const rest = servers.filter(server => server !== first)
-      expect(rest[new Ring(rest).home(key)]).toBe(second)
-    }
-  })
-
-  test('fewer are the beginning of more', () => {
-    const ring = new Ring(serversOf(5))
-    for (const key of keysOf(100)) expect(ring.homes(key, 5).slice(0, 2)).toEqual(ring.homes(key, 2))
   })
 })
 
@@ -222,8 +190,6 @@ describe('without md5 (FIPS)', () => {
 
   test('one server needs none', () => {
     refuseMd5()
-    const ring = new Ring(['a'])
-    expect(ring.home('sess:1')).toBe(0)
-    expect(ring.homes('sess:1', 3)).toEqual([0])
+    expect(new Ring(['a']).home('sess:1')).toBe(0)
   })
 })
