@@ -49,7 +49,8 @@ export interface MemcachedStoreOptions {
   tls?: boolean | ConnectionOptions | undefined
 
   /**
-   * Key = prefix + session id. Printable ASCII without spaces, at most 200 characters.
+   * Key = prefix + session id. Printable ASCII without spaces, at most 200 characters. Of two
+   * applications on one server no prefix may begin with the other's: `a:` would list and clear `a:b:` too.
    *
    * @defaultValue `'sess:'`
    */
@@ -82,8 +83,11 @@ export interface MemcachedStoreOptions {
   onConflict?: 'merge' | 'overwrite' | 'reject' | ConflictResolver | undefined
 
   /**
-   * Seconds for which a destroyed session stays refused to requests that loaded it before. Longer
-   * than the longest request. 0 remembers no logout.
+   * Seconds for which a destroyed session is remembered, so that requests which loaded it before cannot
+   * bring it back. A session that is missing when it is saved is written again only where its request read
+   * it less than this ago: later nobody can tell an eviction from a logout, and it stays gone. So it should
+   * be longer than the longest request; who holds a session for longer reloads it before saving.
+   * 0 leaves no tombstone.
    *
    * @defaultValue 300
    */
@@ -129,7 +133,8 @@ export interface MemcachedStoreOptions {
 
   /**
    * Turns sessions into text and back. With values that are no JSON (dates, maps), overlapping edits
-   * of one such value are not merged: the later write wins.
+   * of one such value are not merged: the later write wins. What `stringify` throws fails the save; where
+   * `parse` throws there is no session, and the event `corrupt` tells of it.
    *
    * @defaultValue JSON
    */

@@ -14,8 +14,8 @@ Looks at memcached servers as a store for sessions, and says what to do better.
   --timeout <ms>      that a server may take for an answer, default 2000
   --help              shows this
 
-Exit code: 0 all is well, 1 there is something to do, 2 something could not be checked: a server,
-or the number of its sessions (always so where keys cannot be listed, as with -S or -X).
+Exit code: 0 all is well, 1 there is something to do, 2 a server could not be checked, or its
+sessions not counted, as always with -S and -X; there may be something to do, too.
 `
 
 interface Options {

@@ -10,7 +10,10 @@ export interface Serializer {
  * Flags of a stored item. Plain JSON has 0, so that other languages read it as it is. Ours are high
  * bits: the low ones are used by other clients for types of their own languages.
  */
-/** A destroyed session: the value is empty, and the id stays refused until the item expires. */
+/**
+ * A destroyed session: the id stays refused until the item expires. The value is one byte at least, since
+ * not every engine takes less, and may say since when logins are refused. Empty ones of before count, too.
+ */
 export const TOMBSTONE = 0x0001_0000
 /** The key is a hash; the value begins with the id as a JSON string and a newline. */
 export const NAMED = 0x0002_0000

@@ -113,6 +113,59 @@ describe('README.md', () => {
     expect(out).toBe('there,here\nhere\n')
   })
 
+  test('a socket that reloads before it saves keeps what came between, and revives nobody', async () => {
+    const out = await runModule(`import { EventEmitter, once } from 'node:events'
+      import { MemcachedStore } from 'express-session-memcached'
+      const store = new MemcachedStore({ servers: '${server.address}' })
+      await store.set('socket', { cookie: {}, cart: [] })
+      const request = { sessionID: 'socket', sessionStore: store }
+      store.createSession(request, await store.get('socket'))
+      const io = new EventEmitter()
+      const socket = new EventEmitter()
+      socket.request = request
+      socket.disconnect = () => socket.emit('disconnect')
+      ${snippet('js', 'socket.request')}
+      io.emit('connection', socket)
+      await store.update('socket', session => { session.cart.push('tea') })
+      await new Promise(done => socket.emit('add to cart', 'milk', done))
+      console.log((await store.get('socket')).cart.join())
+      await store.destroy('socket')
+      const gone = once(socket, 'disconnect')
+      socket.emit('add to cart', 'sugar', () => console.log('saved'))
+      await gone
+      console.log(await store.get('socket'))
+      await store.close()`)
+    expect(out).toBe('tea,milk\nnull\n')
+  })
+
+  test('during an outage a visitor without a cookie gets a 200 and no stored session', async () => {
+    const out = await runModule(`import express from 'express'
+      import session from 'express-session'
+      import { MemcachedStore } from 'express-session-memcached'
+      const store = new MemcachedStore({ servers: '127.0.0.1:${await freePort()}' })
+      const app = express()
+      app.use(session({ store, secret: 'x', resave: false, saveUninitialized: false }))
+      app.get('/', (req, res) => { req.session.user = 'ada'; res.send('hello') })
+      app.get('/login', (req, res, next) => {
+        req.session.user = 'ada'
+        req.session.save(error => error ? next(error) : res.send('hello'))
+      })
+      const told = new Promise(resolve => app.use((error, req, res, next) => {
+        if (res.headersSent) return resolve(error)
+        res.sendStatus(error.status)
+      }))
+      const listener = app.listen(0, '127.0.0.1', async () => {
+        const url = 'http://127.0.0.1:' + listener.address().port
+        const answer = await fetch(url)
+        console.log(answer.status, answer.headers.has('set-cookie'), (await told).code)
+        console.log((await fetch(url + '/login')).status)
+        await store.close()
+        listener.close()
+        listener.closeAllConnections()
+      })`)
+    expect(out).toBe('200 true ERR_UNAVAILABLE\n503\n')
+  })
+
   test('exclusive requests count exactly', async () => {
     const out = await runModule(`import express from 'express'
       import session from 'express-session'
