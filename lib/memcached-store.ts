@@ -2,10 +2,10 @@ import { type Session, type SessionData, Store } from 'express-session'
 import { Cluster } from './cluster/cluster.ts'
 import { asError, MemcachedStoreError } from './errors.ts'
 import { createNodes } from './memcached/nodes.ts'
+import { Changes } from './operations/changes.ts'
 import type { Context, Done, StoreEvents } from './operations/context.ts'
 import { createCounts } from './operations/counts.ts'
 import { destroy } from './operations/destroy.ts'
-import { Lanes } from './operations/lanes.ts'
 import { clear } from './operations/listing/clear.ts'
 import { everyId, everySession, type ListedSession } from './operations/listing/list.ts'
 import { type ExclusiveMiddleware, exclusive } from './operations/locks/exclusive.ts'
@@ -17,7 +17,7 @@ import { Recent } from './operations/recent.ts'
 import { save } from './operations/save.ts'
 import { type StoreStats, stats } from './operations/stats.ts'
 import { touch } from './operations/touch.ts'
-import { type Change, update } from './operations/update.ts'
+import { type Updater, update } from './operations/update.ts'
 import {
   type DestroyAllOptions,
   destroyAllOf,
@@ -29,6 +29,7 @@ import { Codec } from './session/codec.ts'
 import { Expiry, expiresOf } from './session/expiry.ts'
 import { Keys } from './session/key.ts'
 import { passRevision } from './session/revision.ts'
+import { Sessions } from './storage/sessions.ts'
 
 /** What a method calls when it is given a callback instead of returning a promise. */
 export type Callback<T = void> = (error?: Error | null, value?: T) => void
@@ -62,22 +63,25 @@ export class MemcachedStore extends Store {
   constructor(options?: MemcachedStoreOptions)
   /** @internal For simulations: what stands in for the servers. */
   constructor(options: MemcachedStoreOptions | undefined, connect: typeof createNodes)
-  constructor(options?: MemcachedStoreOptions, connect = createNodes) {
+  constructor(options?: MemcachedStoreOptions, connect: typeof createNodes = createNodes) {
     super()
     const settings = readOptions(options)
-    const { ttl, touchAfter, onUnavailable, timeout, serializer, prefix } = settings
+    const { ttl, touchAfter, onUnavailable, serializer, prefix } = settings
     const emit: Context['emit'] = (event, ...args) => process.nextTick(() => this.emit(event, ...args))
     const nodes = connect(settings, reachable => {
       // At `disconnect` express-session goes on without sessions; an application that wants errors must not see it.
       if (onUnavailable === 'anonymous') emit(reachable ? 'connect' : 'disconnect')
     })
+    const cluster = new Cluster(nodes)
+    const keys = new Keys(prefix)
     this.#context = {
       settings,
-      keys: new Keys(prefix),
+      keys,
       codec: new Codec(serializer),
       expiry: new Expiry(ttl, touchAfter),
-      cluster: new Cluster(nodes),
-      lanes: new Lanes(timeout),
+      cluster,
+      sessions: new Sessions(cluster, keys, settings),
+      changes: new Changes(),
       touched: new Recent(MOST_REMEMBERED),
       listed: new Recent(MOST_REMEMBERED),
       indexChanges: new Map(),
@@ -134,14 +138,14 @@ export class MemcachedStore extends Store {
    * in between, so that nothing is lost and a counter counts exactly. Gives the session written, or
    * null without calling `change` where there is none.
    */
-  update(sid: string, change: Change): Promise<SessionData | null>
-  update(sid: string, change: Change, callback: Callback<SessionData | null>): void
+  update(sid: string, change: Updater): Promise<SessionData | null>
+  update(sid: string, change: Updater, callback: Callback<SessionData | null>): void
   update(
     sid: string,
-    change: Change,
+    change: Updater,
     callback?: Callback<SessionData | null>,
   ): Promise<SessionData | null> | void {
-    return this.#settle(callback, done => follow(update(this.#context, sid, change), done))
+    return this.#settle(callback, done => update(this.#context, sid, change, done))
   }
 
   /**
@@ -263,13 +267,21 @@ export class MemcachedStore extends Store {
     return exclusive(this.#context, options)
   }
 
+  /** For express-session, which calls back without looking whether there is a callback. */
+  override regenerate(
+    req: Parameters<Store['regenerate']>[0],
+    callback: (error?: unknown) => unknown = () => {},
+  ): void {
+    super.regenerate(req, callback)
+  }
+
   /** For express-session: makes `req.session` of a stored session. It keeps what was read in mind. */
   override createSession(
     req: Parameters<Store['createSession']>[0],
     stored: SessionData,
   ): Session & SessionData {
     const session = super.createSession(req, stored)
-    passRevision(stored, session, expiresOf(session.cookie))
+    passRevision(stored, session, session.cookie, expiresOf(session.cookie))
     return session
   }
 
@@ -309,18 +321,19 @@ export class MemcachedStore extends Store {
       this.#run(start, onFreshTick(callback))
       return
     }
-    return new Promise<T>((resolve, reject) => {
+    const result = new Promise<T>((resolve, reject) => {
       this.#run(start, (error, value) => {
         if (error === null) resolve(value as T)
         else reject(error)
       })
     })
+    return unattended(result)
   }
 
   /** The same for what has no deadline: `close` ends it rather than wait for it. */
   #settleLong<T>(callback: Callback<T> | undefined, start: () => Promise<T>): Promise<T> | void {
     const result = this.#closing === undefined ? start() : Promise.reject<T>(closedError())
-    return callback === undefined ? result : follow(result, onFreshTick(callback))
+    return callback === undefined ? unattended(result) : follow(result, onFreshTick(callback))
   }
 
   #run<T>(start: (done: Done<T>) => void, done: Done<T>): void {
@@ -343,6 +356,7 @@ export class MemcachedStore extends Store {
   }
 
   #note(error: Error): void {
+    this.#context.counts.failures++
     if (error instanceof MemcachedStoreError && error.code === 'ERR_TIMEOUT') this.#context.counts.timeouts++
   }
 }
@@ -359,6 +373,15 @@ async function toArray(listed: AsyncIterable<ListedSession>): Promise<Identified
   const found: IdentifiedSession[] = []
   for await (const { sid, session } of listed) found.push(Object.assign(session, { id: sid }))
   return found
+}
+
+/**
+ * A promise that may be dropped: express-session calls `destroy` without a callback where the application
+ * does, and nobody waits for what comes of it. Its failure is counted, and no unhandled rejection.
+ */
+function unattended<T>(promise: Promise<T>): Promise<T> {
+  promise.catch(() => {})
+  return promise
 }
 
 /** Tells of a promise's end. */

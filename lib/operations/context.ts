@@ -3,8 +3,9 @@ import type { Settings } from '../options.ts'
 import type { Codec } from '../session/codec.ts'
 import type { Expiry } from '../session/expiry.ts'
 import type { Keys } from '../session/key.ts'
+import type { Sessions } from '../storage/sessions.ts'
+import type { Changes } from './changes.ts'
 import type { Counts } from './counts.ts'
-import type { Lanes } from './lanes.ts'
 import type { Turns } from './locks/turns.ts'
 import type { Recent } from './recent.ts'
 import type { WaitingChange } from './users/user-index.ts'
@@ -16,7 +17,8 @@ export interface Context {
   readonly codec: Codec
   readonly expiry: Expiry
   readonly cluster: Cluster
-  readonly lanes: Lanes
+  readonly sessions: Sessions
+  readonly changes: Changes
   /** Sessions without a date in their cookie, and when they were last touched. */
   readonly touched: Recent
   /** Sessions that have been seen to be in their user's index, and when. */

@@ -10,12 +10,14 @@ export interface Counts {
   merges: number
   /** Further attempts at a write, after a conflict or a lost reply. */
   retries: number
-  /** Operations that failed with `ERR_TIMEOUT`. */
+  /** Operations that failed, whether or not anybody waited for them. */
+  failures: number
+  /** Those of them that failed with `ERR_TIMEOUT`. */
   timeouts: number
   /** Items that were no session; those of the event `corrupt`. */
   corrupt: number
 }
 
 export function createCounts(): Counts {
-  return { reads: 0, writes: 0, conflicts: 0, merges: 0, retries: 0, timeouts: 0, corrupt: 0 }
+  return { reads: 0, writes: 0, conflicts: 0, merges: 0, retries: 0, failures: 0, timeouts: 0, corrupt: 0 }
 }

@@ -1,9 +1,23 @@
-import { ConnectionLostError } from '../errors.ts'
-import type { Reply } from '../memcached/reply.ts'
-import { TOMBSTONE } from '../session/codec.ts'
 import type { Entry } from '../session/user-index.ts'
+import { SessionRecord } from '../storage/record.ts'
+import type { Change, Decision } from './change.ts'
 import type { Context, Done } from './context.ts'
-import { before } from './deadline.ts'
+
+/** Leaves a tombstone, whatever lies there. */
+class Burial implements Change<void> {
+  readonly guess: SessionRecord = SessionRecord.UNKNOWN
+  readonly isPatient = false
+  readonly #decision: Decision<void>
+
+  constructor(epitaph: string) {
+    const record = new SessionRecord('destroyed', epitaph, null)
+    this.#decision = { draft: { record, lifetime: null, user: undefined, isListed: false, isBlind: true } }
+  }
+
+  apply(): Decision<void> {
+    return this.#decision
+  }
+}
 
 /**
  * Destroys a session, and leaves a tombstone, so that a request which loaded it before cannot bring
@@ -12,14 +26,7 @@ import { before } from './deadline.ts'
  * @param epitaph - what the tombstone says: see {@link revoke}.
  */
 export function destroy(context: Context, sid: string, done: Done<void>, epitaph = ''): void {
-  const key = context.keys.of(sid)
-  context.lanes.write(sid, done, answer => {
-    const buried = (error: Error | null): void => {
-      context.lanes.leave(sid)
-      answer(error)
-    }
-    bury(context, key, buried, epitaph)
-  })
+  context.changes.submit(context, sid, new Burial(epitaph), done)
 }
 
 /**
@@ -30,37 +37,4 @@ export function revoke(context: Context, { sid, at }: Entry): Promise<void> {
   return new Promise((resolve, reject) => {
     destroy(context, sid, error => (error === null ? resolve() : reject(error)), String(at))
   })
-}
-
-/** Is this a tombstone that {@link revoke} has left for a session listed at that time? */
-export function isRevoked(reply: Reply, at: number): boolean {
-  return (reply.flags & TOMBSTONE) !== 0 && Number(reply.text) >= at
-}
-
-/** The same for whoever holds the session's lane already. */
-export function bury(context: Context, key: string, done: Done<void>, epitaph = ''): void {
-  const finish = (error: Error | null): void => {
-    context.touched.forget(key)
-    if (error === null) context.counts.writes++
-    done(error)
-  }
-  entomb(context, key, epitaph, error => {
-    // Destroying twice is the same as once.
-    if (error instanceof ConnectionLostError)
-      entomb(context, key, epitaph, before(error.remaining, error, finish))
-    else finish(error)
-  })
-}
-
-function entomb(context: Context, key: string, epitaph: string, done: Done<void>): void {
-  const { tombstone } = context.settings
-  const home = context.cluster.home(key)
-  if (tombstone === 0) home.delete(key, null, error => done(error))
-  else
-    home.write(
-      'set',
-      { key, value: epitaph, flags: TOMBSTONE, expiration: context.expiry.expiration(tombstone * 1000) },
-      null,
-      error => done(error),
-    )
 }

@@ -1,78 +1,90 @@
 import type { SessionData } from 'express-session'
-import { MemcachedStoreError } from '../errors.ts'
-import { OK, type Reply } from '../memcached/reply.ts'
-import { pause } from '../pause.ts'
 import { isSession } from '../session/codec.ts'
-import type { Lifetime } from '../session/expiry.ts'
-import { revisionOf } from '../session/revision.ts'
-import type { Context } from './context.ts'
-import { bury } from './destroy.ts'
-import { replied, toItem } from './item.ts'
-import { sessionIn } from './read.ts'
-import { enlist, keepListed } from './users/enlist.ts'
-import { userOf } from './users/user-of.ts'
+import { lifeChanged } from '../session/cookie.ts'
+import { attachRevision, Revision } from '../session/revision.ts'
+import { SessionRecord } from '../storage/record.ts'
+import type { Change, Decision } from './change.ts'
+import type { Context, Done } from './context.ts'
+import { living } from './read.ts'
+import { knownUser, userOf } from './users/user-of.ts'
 
 /** Changes a session in place, or returns another one. */
-export type Change = (session: SessionData) => SessionData | void | Promise<SessionData | void>
+export type Updater = (session: SessionData) => SessionData | void | Promise<SessionData | void>
 
-const MOST_ATTEMPTS = 100
-/** Milliseconds; the wait before another attempt is a random part of this at most. */
-const LONGEST_PAUSE = 50
+/** Runs a function on what is stored, until nothing came in between. */
+class Update implements Change<SessionData | null> {
+  readonly guess = null
+  readonly isPatient = true
+  readonly #context: Context
+  readonly #sid: string
+  readonly #updater: Updater
 
-/**
- * Reads, changes and writes until nothing came in between. In this process updates of one session
- * take turns; others are met by the condition on the write.
- */
-export async function update(context: Context, sid: string, change: Change): Promise<SessionData | null> {
-  const key = context.keys.of(sid)
-  await context.lanes.enter(sid)
-  try {
-    for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
-      if (attempt > 0) {
-        context.counts.retries++
-        await pause(Math.random() * Math.min(2 ** attempt, LONGEST_PAUSE))
-      }
-      const current = await replied(done => context.cluster.home(key).get(key, done))
-      const session = sessionIn(context, sid, key, current)
-      if (session === null) return null
-      const before = revisionOf(session, key)?.user
-      const changed = (await change(session)) ?? session
-      if (!isSession(changed))
-        throw new TypeError('Expected the update to leave a session, with its `cookie`')
-      const lifetime = context.expiry.of(changed, sid)
-      if (lifetime.left <= 0) {
-        await new Promise<void>((resolve, reject) =>
-          bury(context, key, error => (error ? reject(error) : resolve())),
-        )
-        return null
-      }
-      const user = userOf(context.settings, changed)
-      if (user !== undefined && user !== before) await enlist(context, user, sid, lifetime)
-      const reply = await put(context, sid, key, changed, lifetime, current)
-      if (reply.status === OK) {
-        context.counts.writes++
-        keepListed(context, user, sid, lifetime)
-        return changed
+  constructor(context: Context, sid: string, updater: Updater) {
+    this.#context = context
+    this.#sid = sid
+    this.#updater = updater
+  }
+
+  apply(current: SessionRecord): Decision<SessionData | null> | Promise<Decision<SessionData | null>> {
+    const session = living(this.#context, this.#sid, current)
+    if (session === null) return { draft: null, result: null }
+    const before = { ...session.cookie }
+    const user = knownUser(this.#context.settings, session)
+    const returned = this.#updater(session)
+    return isPromise(returned)
+      ? returned.then(found => this.#decide(found ?? session, before, user))
+      : this.#decide(returned ?? session, before, user)
+  }
+
+  settled({ draft, result }: Decision<SessionData | null>, record: SessionRecord, seenAt: number): void {
+    if (draft === null || draft.lifetime === null || result == null) return
+    const revision = new Revision(this.#context.sessions, this.#sid, record, seenAt, draft.user)
+    // Others may have changed it in the same write.
+    revision.text = draft.record.text
+    attachRevision(result, revision)
+  }
+
+  /** A counter must not count twice. */
+  doubted(): 'fails' {
+    return 'fails'
+  }
+
+  #decide(
+    changed: SessionData,
+    before: SessionData['cookie'],
+    listed: string | undefined,
+  ): Decision<SessionData | null> {
+    const { codec, expiry, sessions, settings } = this.#context
+    if (!isSession(changed)) throw new TypeError('Expected the update to leave a session, with its `cookie`')
+    const lifetime = expiry.of(changed, this.#sid)
+    if (lifetime.left <= 0 && (typeof settings.ttl === 'function' || lifeChanged(before, changed.cookie))) {
+      const record = new SessionRecord('destroyed', '', null)
+      return {
+        draft: { record, lifetime: null, user: undefined, isListed: false, isBlind: false },
+        result: null,
       }
     }
-  } finally {
-    context.lanes.leave(sid)
+    const text = codec.encode(changed)
+    sessions.check(this.#sid, text)
+    const user = userOf(settings, changed)
+    const record = new SessionRecord('stored', text, null)
+    return { draft: { record, lifetime, user, isListed: user === listed, isBlind: false }, result: changed }
   }
-  throw new MemcachedStoreError('ERR_CONFLICT', 'Too many overlapping updates of one session: try again')
 }
 
-function put(
+/**
+ * Reads, changes and writes until nothing came in between. In this process the updates of one session are
+ * worked out together, in their order, and written as one; others are met by the condition on the write.
+ */
+export function update(
   context: Context,
   sid: string,
-  key: string,
-  session: SessionData,
-  { left, slack }: Lifetime,
-  current: Reply,
-): Promise<Reply> {
-  const { expiry, codec, cluster } = context
-  const { value, flags } = toItem(context, sid, key, codec.encode(session))
-  const expiration = expiry.expiration(left + slack)
-  return replied(done =>
-    cluster.home(key).write('replace', { key, value, flags, expiration }, current.version, done),
-  )
+  updater: Updater,
+  done: Done<SessionData | null>,
+): void {
+  context.changes.submit(context, sid, new Update(context, sid, updater), done)
+}
+
+function isPromise<T>(value: T | Promise<T>): value is Promise<T> {
+  return typeof (value as Promise<T> | undefined)?.then === 'function'
 }

@@ -123,8 +123,7 @@ export class Expiry {
 }
 
 /** The cookie's date in milliseconds, NaN if it is no date, undefined if it has none. */
-export function expiresOf(cookie: SessionData['cookie']): number | undefined {
-  const expires: unknown = cookie.expires
+export function expiresOf({ expires }: { readonly expires?: unknown }): number | undefined {
   if (expires instanceof Date) return expires.getTime()
   if (typeof expires === 'string') return Date.parse(expires)
   if (typeof expires === 'number') return expires

@@ -16,6 +16,11 @@ const USER = '@'
 const LOCK = '!'
 const MARKS = HASHED + USER + LOCK
 
+/** @throws TypeError - for an id that is no string. */
+export function checkId(sid: unknown): asserts sid is string {
+  if (typeof sid !== 'string') throw new TypeError(`Expected \`sid\` to be a string, got (${typeof sid})`)
+}
+
 /** Session id to memcached key. Ids that cannot be part of a key are replaced by their hash. */
 export class Keys {
   readonly prefix: string
@@ -28,7 +33,7 @@ export class Keys {
 
   /** @throws TypeError - for an id that is no string. */
   of(sid: string): string {
-    if (typeof sid !== 'string') throw new TypeError(`Expected \`sid\` to be a string, got (${typeof sid})`)
+    checkId(sid)
     if (sid.length <= this.#longestId && PLAIN.test(sid) && !MARKS.includes(sid[0] as string))
       return this.prefix + sid
     return this.#marked(HASHED, sid)

@@ -11,18 +11,32 @@ type Dict = Record<string, unknown>
  * `mine`, the later write, wins. `undefined` means absent. Pure: the arguments are left alone, the
  * result may share parts with them.
  */
-export function merge(base: unknown, mine: unknown, theirs: unknown, depth = 0): unknown {
-  if (depth < DEEPEST && isDict(mine) && isDict(theirs)) {
-    return mergeDicts(isDict(base) ? base : {}, mine, theirs, depth + 1)
-  }
-  return same(mine, base) ? theirs : mine
+export function merge(base: unknown, mine: unknown, theirs: unknown): unknown {
+  return mergeFrom([base], mine, theirs)
 }
 
-function mergeDicts(base: Dict, mine: Dict, theirs: Dict, depth: number): Dict {
+/**
+ * The same where it is not known which of several states `theirs` started from: `mine` has left alone only
+ * what is the same in all of them.
+ */
+export function mergeFrom(bases: readonly unknown[], mine: unknown, theirs: unknown, depth = 0): unknown {
+  if (depth < DEEPEST && isDict(mine) && isDict(theirs)) {
+    return mergeDicts(
+      bases.map(base => (isDict(base) ? base : {})),
+      mine,
+      theirs,
+      depth + 1,
+    )
+  }
+  return bases.every(base => same(mine, base)) ? theirs : mine
+}
+
+function mergeDicts(bases: readonly Dict[], mine: Dict, theirs: Dict, depth: number): Dict {
   const merged: Dict = {}
   for (const key of new Set([...Object.keys(mine), ...Object.keys(theirs)])) {
     if (key === '__proto__') continue
-    const value = merge(own(base, key), own(mine, key), own(theirs, key), depth)
+    const from = bases.map(base => own(base, key))
+    const value = mergeFrom(from, own(mine, key), own(theirs, key), depth)
     if (value !== undefined) merged[key] = value
   }
   return merged

@@ -1,30 +1,59 @@
-import type { Version } from '../memcached/node.ts'
+import type { SessionData } from 'express-session'
+import type { SessionRecord } from '../storage/record.ts'
+
+/** A save whose outcome is not known: it may be stored. */
+export interface Attempt {
+  /** What the request knew when it saved. */
+  readonly text: string
+  /** What was sent: with what others had changed merged in. */
+  readonly sent: string
+}
 
 /**
- * What a request read, so that its save can be conditional: kept beside the session, found again
- * when the same session is saved.
+ * What a request knows of a stored session: kept beside the session, found again when the same session
+ * is saved. It makes that save conditional.
  */
 export class Revision {
-  /** Key it was read under: a session saved under another id has no revision there. */
-  readonly key: string
-  /** The session as this request knows it: the base of its edits. */
+  /** The store that read it: to another store the session is new. */
+  readonly store: object
+  readonly sid: string
+  /** The session as this request knows it: the base of its edits. Empty where it has read nothing. */
   text: string
-  /** Of what the server holds; null where it told none. Opaque here. */
-  version: Version | null
-  /** Does the server hold more than `text`? An earlier save of this request merged something in. */
-  behind = false
-  /** The stored cookie's date in milliseconds; undefined where it has none, NaN while nobody has looked. */
+  /** What was stored when it was last seen: more than `text` where a save of this request merged something in. */
+  record: SessionRecord
+  /** When that was at the earliest: a time of `performance.now()`. */
+  seenAt: number
+  /** Saves since then whose outcome is not known. */
+  attempts: readonly Attempt[] = NONE
+  /** Of the stored cookie: its date in milliseconds, undefined where it has none, NaN while nobody has looked. */
   expires: number | undefined = Number.NaN
+  /** Of the stored cookie, once somebody has looked. */
+  originalMaxAge: unknown
   /** Whose session the stored one is; undefined where it is nobody's, or without the option `userOf`. */
   user: string | undefined
 
-  constructor(key: string, text: string, version: Version | null, user?: string) {
-    this.key = key
-    this.text = text
-    this.version = version
+  constructor(
+    store: object,
+    sid: string,
+    record: SessionRecord,
+    seenAt: number,
+    user: string | undefined = undefined,
+  ) {
+    this.store = store
+    this.sid = sid
+    this.text = record.text
+    this.record = record
+    this.seenAt = seenAt
     this.user = user
   }
+
+  /** Is what is stored what the request knows, as far as anybody here knows? */
+  get isCurrent(): boolean {
+    return this.record.text === this.text && this.attempts.length === 0
+  }
 }
+
+const NONE: readonly Attempt[] = []
 
 /** Returns what it is given, so that a class below it adds its private field to that very object. */
 class Given {
@@ -61,15 +90,23 @@ export function attachRevision(session: object, revision: Revision | undefined):
   Stamp.set(session, revision)
 }
 
-/** The revision of this session if it was read under this key. */
-export function revisionOf(session: object, key: string): Revision | undefined {
+/** The revision of this session if this store has read it under this id. */
+export function revisionOf(session: object, store: object, sid: string): Revision | undefined {
   const revision = Stamp.of(session)
-  return revision !== undefined && revision.key === key ? revision : undefined
+  return revision !== undefined && revision.sid === sid && revision.store === store ? revision : undefined
 }
 
 /** Carries what was read from the stored session over to the live one, whose cookie has the date parsed. */
-export function passRevision(stored: object, live: object, expires: number | undefined): void {
+export function passRevision(
+  stored: object,
+  live: object,
+  { originalMaxAge }: SessionData['cookie'],
+  expires: number | undefined,
+): void {
   const revision = Stamp.of(stored)
-  if (revision !== undefined) revision.expires = expires
+  if (revision !== undefined) {
+    revision.expires = expires
+    revision.originalMaxAge = originalMaxAge
+  }
   Stamp.set(live, revision)
 }

@@ -61,8 +61,7 @@ describe.skipIf(!hasMemcached)('stats', () => {
     read.cookie.expires = new Date(Date.now() + 90_000)
     await store.touch('sid', read)
     await store.destroy('sid')
-    // The touch met the update, and had nothing left to do.
-    expect((await store.stats()).counts).toMatchObject({ reads: 4, writes: 3 })
+    expect((await store.stats()).counts).toMatchObject({ reads: 4, writes: 4 })
   })
 
   test('conflicts, merges and retries', async () => {

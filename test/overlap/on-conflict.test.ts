@@ -21,7 +21,7 @@ describe.skipIf(servers === null)('onConflict', () => {
     new TwoStores({ servers: servers as string, onConflict, touchAfter: 0 })
 
   describe('merge', () => {
-    test('keeps both, and the cookie of this request', async () => {
+    test('keeps both, of the cookie too', async () => {
       await using stores = start('merge')
       const sid = await stores.create({ a: 1, nested: { x: 1, y: 1 }, gone: 1 })
       const mine = await stores.read(sid)
@@ -36,7 +36,7 @@ describe.skipIf(servers === null)('onConflict', () => {
       mine.cookie.expires = expires as never
       await stores.here.set(sid, mine)
       expect(await stores.stored(sid)).toEqual({ a: 10, b: 2, nested: { x: 10, y: 2 } })
-      expect((await stores.read(sid)).cookie).toMatchObject({ path: '/', expires })
+      expect((await stores.read(sid)).cookie).toMatchObject({ path: '/theirs', expires })
       expect(stores.conflicts).toEqual([[sid, 'merged']])
     })
 

@@ -2,19 +2,31 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { inspect, isDeepStrictEqual } from 'node:util'
 import v8 from 'node:v8'
 import vm from 'node:vm'
+import type { SessionData } from 'express-session'
 import { describe, expect, test } from 'vitest'
 import { attachRevision, passRevision, Revision, revisionOf } from '../../lib/session/revision.ts'
+import { SessionRecord } from '../../lib/storage/record.ts'
 
-const revision = (key = 'sess:a'): Revision => new Revision(key, '{"cookie":{}}', null)
+type Cookie = SessionData['cookie']
+
+const store = {}
+const record = new SessionRecord('stored', '{"cookie":{}}', null)
+const revision = (sid = 'a'): Revision => new Revision(store, sid, record, 0)
 const session = (): Record<string, unknown> => ({ cookie: { path: '/' }, user: 'Ada' })
 
-test('is found again under its key, and under no other', () => {
+test('is found again under its id, and under no other', () => {
   const one = session()
   const read = revision()
   attachRevision(one, read)
-  expect(revisionOf(one, 'sess:a')).toBe(read)
-  expect(revisionOf(one, 'sess:b')).toBeUndefined()
-  expect(revisionOf(session(), 'sess:a')).toBeUndefined()
+  expect(revisionOf(one, store, 'a')).toBe(read)
+  expect(revisionOf(one, store, 'b')).toBeUndefined()
+  expect(revisionOf(session(), store, 'a')).toBeUndefined()
+})
+
+test('is none to another store', () => {
+  const one = session()
+  attachRevision(one, revision())
+  expect(revisionOf(one, {}, 'a')).toBeUndefined()
 })
 
 test('can be replaced and removed', () => {
@@ -22,9 +34,9 @@ test('can be replaced and removed', () => {
   const second = revision()
   attachRevision(one, revision())
   attachRevision(one, second)
-  expect(revisionOf(one, 'sess:a')).toBe(second)
+  expect(revisionOf(one, store, 'a')).toBe(second)
   attachRevision(one, undefined)
-  expect(revisionOf(one, 'sess:a')).toBeUndefined()
+  expect(revisionOf(one, store, 'a')).toBeUndefined()
 })
 
 describe('nobody sees it', () => {
@@ -60,9 +72,9 @@ describe('nobody sees it', () => {
   })
 
   test('a copy has none', () => {
-    expect(revisionOf({ ...stamped }, 'sess:a')).toBeUndefined()
-    expect(revisionOf(structuredClone(stamped), 'sess:a')).toBeUndefined()
-    expect(revisionOf(Object.create(stamped), 'sess:a')).toBeUndefined()
+    expect(revisionOf({ ...stamped }, store, 'a')).toBeUndefined()
+    expect(revisionOf(structuredClone(stamped), store, 'a')).toBeUndefined()
+    expect(revisionOf(Object.create(stamped), store, 'a')).toBeUndefined()
   })
 })
 
@@ -76,7 +88,7 @@ test.each<[string, (object: object) => object]>([
   const one = change(session())
   const read = revision()
   attachRevision(one, read)
-  expect(revisionOf(one, 'sess:a')).toBe(read)
+  expect(revisionOf(one, store, 'a')).toBe(read)
 })
 
 describe('passes from the stored session to the live one', () => {
@@ -85,16 +97,17 @@ describe('passes from the stored session to the live one', () => {
     const read = revision()
     expect(read.expires).toBeNaN()
     attachRevision(stored, read)
-    passRevision(stored, live, 1234)
-    expect(revisionOf(live, 'sess:a')).toBe(read)
+    passRevision(stored, live, { originalMaxAge: 60 } as Cookie, 1234)
+    expect(revisionOf(live, store, 'a')).toBe(read)
     expect(read.expires).toBe(1234)
+    expect(read.originalMaxAge).toBe(60)
   })
 
   test('a session that was not read passes none, and takes away what was there', () => {
     const live = session()
     attachRevision(live, revision())
-    passRevision(session(), live, undefined)
-    expect(revisionOf(live, 'sess:a')).toBeUndefined()
+    passRevision(session(), live, { originalMaxAge: null } as Cookie, undefined)
+    expect(revisionOf(live, store, 'a')).toBeUndefined()
   })
 })
 

@@ -3,6 +3,7 @@ import type { MemcachedNode } from '../../memcached/node.ts'
 import { OK, type Reply } from '../../memcached/reply.ts'
 import type { ListedItem } from '../../memcached/walk.ts'
 import { splitName } from '../../session/codec.ts'
+import { recordIn } from '../../storage/sessions.ts'
 import type { Context } from '../context.ts'
 import { sessionIn } from '../read.ts'
 import { type Choose, pages } from './pages.ts'
@@ -95,12 +96,13 @@ function readBatch(
     const found: ListedSession[] = []
     let left = items.length
     for (const { key } of items) {
+      const askedAt = performance.now()
       node.get(key, (error, reply) => {
         if (error !== null) {
           reject(error)
           return
         }
-        const listed = toListed(context, key, reply as Reply)
+        const listed = toListed(context, key, reply as Reply, askedAt)
         if (listed !== null) found.push(listed)
         if (--left === 0) resolve(found)
       })
@@ -108,10 +110,10 @@ function readBatch(
   })
 }
 
-function toListed(context: Context, key: string, reply: Reply): ListedSession | null {
+function toListed(context: Context, key: string, reply: Reply, askedAt: number): ListedSession | null {
   if (reply.status !== OK) return null
   const sid = context.keys.isHashed(key) ? splitName(reply.text)?.sid : idIn(context, key)
-  const session = sid === undefined ? null : sessionIn(context, sid, key, reply)
+  const session = sid === undefined ? null : sessionIn(context, sid, recordIn(reply), askedAt)
   return session === null || sid === undefined ? null : { sid, session }
 }
 

@@ -117,7 +117,7 @@ function releaseAfter(
 /** Makes `req.session` what is stored now, with what the request has changed in it so far. */
 async function refresh(context: Context, req: SessionRequest, sid: string): Promise<void> {
   const session = req.session as Session
-  const isStored = revisionOf(session, context.keys.of(sid)) !== undefined
+  const isStored = revisionOf(session, context.sessions, sid) !== undefined
   if (isStored) await saved(session)
   const failure = await new Promise<unknown>(resolve => session.reload(resolve))
   if (failure instanceof MemcachedStoreError) throw failure

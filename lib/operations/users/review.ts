@@ -49,7 +49,7 @@ export function sessionsIn(context: Context, entries: readonly Entry[]): Promise
 /** Was this session found alive, and this user's? */
 export function belongs(context: Context, user: string, sid: string, found: Found): boolean {
   const session = found.get(sid)
-  return session !== undefined && revisionOf(session, context.keys.of(sid))?.user === user
+  return session !== undefined && revisionOf(session, context.sessions, sid)?.user === user
 }
 
 export function isYoung({ at }: Entry): boolean {

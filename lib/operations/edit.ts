@@ -1,0 +1,319 @@
+import type { Session, SessionData } from 'express-session'
+import { MemcachedStoreError } from '../errors.ts'
+import { isSession, isUnmodified } from '../session/codec.ts'
+import { lifeChanged, mergeCookies } from '../session/cookie.ts'
+import { expiresOf, type Lifetime } from '../session/expiry.ts'
+import { mergeFrom, same } from '../session/merge.ts'
+import { attachRevision, Revision, revisionOf } from '../session/revision.ts'
+import { SessionRecord } from '../storage/record.ts'
+import type { Change, Decision } from './change.ts'
+import type { ConflictOutcome, Context } from './context.ts'
+import { living } from './read.ts'
+import { knownUser, userOf } from './users/user-of.ts'
+
+/** So many saves in a row whose outcome is not known are remembered. */
+const MOST_ATTEMPTS = 8
+const NOTHING: Decision<void> = { draft: null }
+
+/** What a request wants of its session. */
+export interface Wish {
+  readonly sid: string
+  readonly session: SessionData
+  /** What it wants to be stored; null for the data that is. */
+  readonly text: string | null
+  readonly lifetime: Lifetime
+  /** Whose session it is with this text; undefined where it is nobody's, or without the option `userOf`. */
+  readonly user: string | undefined
+}
+
+/** A session with what is to be told of how it came about. */
+interface Settled {
+  readonly data: SessionData
+  readonly outcome?: ConflictOutcome | undefined
+}
+
+/**
+ * What a request does to its session: a save, or a touch, which is a save of the data that is there. Three
+ * sides are merged: what the request read, what it wants, and what is stored.
+ */
+export class Edit implements Change<void> {
+  readonly isPatient = false
+  readonly #context: Context
+  readonly #wish: Wish
+  /** Of a touch, as it was when that was asked for. */
+  readonly #cookie: SessionData['cookie'] | undefined
+  #listedAt = 0
+
+  constructor(context: Context, wish: Wish) {
+    this.#context = context
+    this.#wish = wish
+    this.#cookie = wish.text === null ? plain(wish.session.cookie) : undefined
+  }
+
+  /** What the request knows: the saves before this one have left it. Undefined for a session that this store has not read. */
+  get #revision(): Revision | undefined {
+    return revisionOf(this.#wish.session, this.#context.sessions, this.#wish.sid)
+  }
+
+  get guess(): SessionRecord | null {
+    const revision = this.#revision
+    const { lifetime, text, user } = this.#wish
+    if (revision === undefined) {
+      if (text === null) return null
+      // What was listed may have been signed out since: then its tombstone refuses it.
+      return user === undefined ? SessionRecord.UNKNOWN : SessionRecord.MISSING
+    }
+    // A session whose time is over may have been renewed by others; a version may have been told by no one.
+    const isOver = lifetime.left + lifetime.slack <= 0
+    return isOver || revision.attempts.length > 0 || revision.record.version === null ? null : revision.record
+  }
+
+  apply(current: SessionRecord): Decision<void> | Promise<Decision<void>> {
+    const revision = this.#revision
+    // The hot path: nothing came in between, as far as anybody knows.
+    if (current.kind === 'unknown') return this.#store(true)
+    if (
+      revision !== undefined &&
+      current === revision.record &&
+      revision.isCurrent &&
+      this.#wish.text !== null
+    ) {
+      return this.#store(false)
+    }
+    if (current.kind === 'destroyed') return this.#afterLogout(current)
+    const theirs = living(this.#context, this.#wish.sid, current)
+    if (theirs !== null) {
+      if (revision !== undefined || this.#wish.text === null) return this.#merge(current, theirs)
+      return this.#store(this.#wish.user === undefined)
+    }
+    if (this.#wish.text === null) return NOTHING
+    if (revision === undefined || current.kind === 'corrupt') return this.#store(false)
+    return this.#afterLoss(revision)
+  }
+
+  listed(at: number): void {
+    this.#listedAt = at
+  }
+
+  settled({ draft }: Decision<void>, record: SessionRecord, seenAt: number): void {
+    const { sid, session, text, lifetime } = this.#wish
+    if (record.kind !== 'stored' || (draft === null && text !== null)) return
+    if (lifetime.expires === undefined && draft !== null) this.#context.touched.note(sid)
+    let revision = this.#revision
+    if (revision === undefined) {
+      // A live session will be saved again by its request; a plain object was only shown to us.
+      if (!isLive(session)) return
+      revision = new Revision(this.#context.sessions, sid, record, seenAt)
+      attachRevision(session, revision)
+    }
+    revision.seenAt = seenAt
+    if (text === null) {
+      this.#settleTouch(revision, draft !== null, record)
+      return
+    }
+    // What others wrote is no base of this request's edits: it does not know of it.
+    revision.text = text
+    revision.record = record
+    revision.attempts = []
+    revision.expires = draft?.lifetime?.expires
+    revision.originalMaxAge = session.cookie.originalMaxAge
+    revision.user = draft?.user
+  }
+
+  #settleTouch(revision: Revision, isWritten: boolean, record: SessionRecord): void {
+    const stored = this.#context.codec.decode(record.text)
+    if (stored === null) return
+    revision.expires = expiresOf(stored.cookie)
+    revision.originalMaxAge = stored.cookie.originalMaxAge
+    if (isWritten) revision.text = this.#withCookie(revision.text)
+    // One that met somebody's write leaves it to the next save to settle.
+    revision.record = this.#nobodyWrote(revision, record, stored)
+      ? record
+      : new SessionRecord('stored', revision.record.text, null)
+  }
+
+  /** What the request knows after a touch: the data that it read, with the cookie that it gave. */
+  #withCookie(before: string): string {
+    const { codec } = this.#context
+    const known = codec.decode(before)
+    return known === null || this.#cookie === undefined
+      ? before
+      : codec.encode({ ...known, cookie: this.#cookie })
+  }
+
+  doubted(sent: SessionRecord): 'goes on' {
+    this.#remember(sent)
+    return 'goes on'
+  }
+
+  failed(sent: SessionRecord | null): void {
+    if (sent !== null) this.#remember(sent)
+  }
+
+  /** What was sent may be stored: the next save must not take it for somebody else's. */
+  #remember(sent: SessionRecord): void {
+    const { sid, session, text } = this.#wish
+    if (text === null || sent.kind !== 'stored') return
+    let revision = this.#revision
+    if (revision === undefined) {
+      if (!isLive(session)) return
+      revision = new Revision(this.#context.sessions, sid, SessionRecord.MISSING, performance.now())
+      attachRevision(session, revision)
+    }
+    revision.attempts = [...revision.attempts, { text, sent: sent.text }].slice(-MOST_ATTEMPTS)
+  }
+
+  /** What the request wants, as it is. */
+  #store(isBlind: boolean, outcome?: ConflictOutcome): Decision<void> {
+    const { text, lifetime, user } = this.#wish
+    const record = new SessionRecord('stored', text as string, null)
+    const isListed = !isBlind && user !== undefined && user === this.#revision?.user
+    return { draft: { record, lifetime, user, isListed, isBlind }, outcome }
+  }
+
+  #afterLogout({ text }: SessionRecord): Decision<void> {
+    if (this.#wish.text === null) return NOTHING
+    const isRevoked = this.#listedAt !== 0 && Number(text) >= this.#listedAt
+    if (this.#revision === undefined && !isRevoked) return this.#store(false)
+    return { draft: null, outcome: 'destroyed' }
+  }
+
+  /**
+   * Nothing is there: memcached has lost it, it has ended by age, or somebody has logged out and even the
+   * tombstone is gone. Where that cannot be, since the request has seen it so lately, it is written again.
+   */
+  #afterLoss({ seenAt }: Revision): Decision<void> {
+    const { left, slack } = this.#wish.lifetime
+    if (left + slack <= 0) return NOTHING
+    if (!this.#context.sessions.remembers(seenAt)) return { draft: null, outcome: 'destroyed' }
+    const decision = this.#store(false)
+    // Its index may be lost as well.
+    return { draft: decision.draft && { ...decision.draft, isListed: false } }
+  }
+
+  #merge(current: SessionRecord, theirs: SessionData): Decision<void> | Promise<Decision<void>> {
+    const own = this.#revision?.attempts.find(({ sent }) => sent === current.text)
+    const bases = this.#bases(own?.text, theirs)
+    const { text } = this.#wish
+    if (text === null) return this.#finish(bases, theirs, { data: theirs })
+    const settled = this.#settleData(current, own !== undefined, bases, theirs)
+    if (settled === null) return rejected()
+    return settled instanceof Promise
+      ? settled.then(found => this.#finish(bases, theirs, found))
+      : this.#finish(bases, theirs, settled)
+  }
+
+  /** What `theirs` may have started from: what the request read, and what it may have stored since. */
+  #bases(own: string | undefined, theirs: SessionData): SessionData[] {
+    const revision = this.#revision
+    if (revision === undefined) return [theirs]
+    const texts = own === undefined ? [revision.text, ...revision.attempts.map(({ text }) => text)] : [own]
+    return texts.map(text => this.#context.codec.decode(text) ?? { cookie: theirs.cookie })
+  }
+
+  /** Null where it is not to be settled. */
+  #settleData(
+    current: SessionRecord,
+    isOwn: boolean,
+    bases: readonly SessionData[],
+    theirs: SessionData,
+  ): Settled | Promise<Settled> | null {
+    const { codec, settings } = this.#context
+    const { onConflict } = settings
+    const { text } = this.#wish
+    const mine = codec.decode(text as string) as SessionData
+    const revision = this.#revision as Revision
+    const base = bases[0] as SessionData
+    const isAlone = isOwn || this.#nobodyWrote(revision, current, theirs)
+    // What is stored is what the request knows: a refreshed date at most came in between.
+    if (isAlone && sameButCookie(base, theirs)) return { data: mine }
+    if (onConflict === 'merge' || (isAlone && typeof onConflict !== 'function')) {
+      const data = mergeFrom(bases, mine, theirs) as SessionData
+      return { data, outcome: isAlone ? undefined : 'merged' }
+    }
+    if (onConflict === 'reject') return null
+    if (onConflict === 'overwrite') return { data: mine, outcome: 'overwritten' }
+    return Promise.resolve(onConflict(base, mine, theirs)).then((data: unknown) => {
+      if (isSession(data)) return { data, outcome: 'resolved' }
+      throw new TypeError('Expected `onConflict` to return a session, with its `cookie`')
+    })
+  }
+
+  /** Is it what this request has seen there, but for a cookie that others refreshed? */
+  #nobodyWrote({ record }: Revision, current: SessionRecord, theirs: SessionData): boolean {
+    if (record.kind !== 'stored') return false
+    if (isUnmodified(record.text, current.text)) return true
+    // Texts do not tell with a serializer of another format.
+    const before = this.#context.codec.decode(record.text)
+    return before !== null && sameButCookie(before, theirs)
+  }
+
+  /** Gives the data the cookie that it is to have. */
+  #finish(bases: readonly SessionData[], theirs: SessionData, { data, outcome }: Settled): Decision<void> {
+    const { codec, expiry, sessions, settings } = this.#context
+    const { sid } = this.#wish
+    const mine = this.#cookie ?? data.cookie
+    const merged = mergeCookies(
+      bases.map(({ cookie }) => cookie),
+      mine,
+      theirs.cookie,
+    )
+    const { originalMaxAge, expires } = merged
+    // Who settles a conflict otherwise settles the cookie, too, but for the date.
+    const isMerged = data === theirs || outcome === undefined || outcome === 'merged'
+    const cookie = (isMerged ? merged : { ...mine, originalMaxAge, expires }) as SessionData['cookie']
+    const { cookie: _, ...rest } = data
+    const next = { cookie, ...rest } as SessionData
+    const lifetime = expiry.of(next, sid)
+    if (data === theirs && !this.#isWorthWriting(theirs.cookie, cookie, lifetime)) return NOTHING
+    const text = codec.encode(next)
+    sessions.check(sid, text)
+    const record = new SessionRecord('stored', text, null)
+    const user = data === theirs ? knownUser(settings, theirs) : userOf(settings, next)
+    return { draft: { record, lifetime, user, isListed: data === theirs, isBlind: false }, outcome }
+  }
+
+  #isWorthWriting(
+    theirs: SessionData['cookie'],
+    cookie: SessionData['cookie'],
+    { slack }: Lifetime,
+  ): boolean {
+    const lag = (expiresOf(cookie) ?? Infinity) - (expiresOf(theirs) ?? Infinity)
+    if (lag >= slack || lifeChanged(theirs, cookie)) return true
+    const { originalMaxAge, expires } = theirs
+    return !same(jsonOf({ ...cookie, originalMaxAge, expires }), jsonOf(theirs))
+  }
+}
+
+function rejected(): Decision<void> {
+  const error = new MemcachedStoreError(
+    'ERR_CONFLICT',
+    'The session was changed by another request since this one read it',
+  )
+  return { draft: null, outcome: 'rejected', error }
+}
+
+/**
+ * Is it one of express-session's, which its request saves again? By its methods: there may be more than one
+ * copy of express-session in a tree.
+ */
+function isLive(session: SessionData): boolean {
+  const { save, touch } = session as Partial<Session>
+  return typeof save === 'function' && typeof touch === 'function'
+}
+
+/** A cookie as it is stored: a live one hides its date behind accessors. */
+function plain(cookie: SessionData['cookie']): SessionData['cookie'] {
+  const { toJSON } = cookie as { toJSON?: () => SessionData['cookie'] }
+  return typeof toJSON === 'function' ? toJSON.call(cookie) : cookie
+}
+
+/** Do two sessions hold the same data? */
+function sameButCookie(a: SessionData, b: SessionData): boolean {
+  return same({ ...a, cookie: null }, { ...b, cookie: null })
+}
+
+/** Without what JSON leaves out. */
+function jsonOf(value: unknown): unknown {
+  return JSON.parse(JSON.stringify(value))
+}

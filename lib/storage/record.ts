@@ -1,0 +1,34 @@
+import type { Version } from '../memcached/node.ts'
+
+/**
+ * What lies under a session's id:
+ *
+ * - `missing`: nothing.
+ * - `destroyed`: a tombstone; the id stays refused until it is gone. Its text says since when ({@link Sessions.bury}).
+ * - `corrupt`: something that the store has not written.
+ * - `stored`: a session's text.
+ * - `unknown`: nobody has looked, and it does not matter.
+ */
+export type RecordKind = 'missing' | 'destroyed' | 'corrupt' | 'stored' | 'unknown'
+
+/** One state of a session in memcached, as it was read or written. */
+export class SessionRecord {
+  static readonly MISSING: SessionRecord = new SessionRecord('missing', '', null)
+  static readonly UNKNOWN: SessionRecord = new SessionRecord('unknown', '', null)
+
+  readonly kind: RecordKind
+  readonly text: string
+  /** To write on the condition that nothing has changed. Null where nothing is, or where the server told none. */
+  readonly version: Version | null
+
+  constructor(kind: RecordKind, text: string, version: Version | null) {
+    this.kind = kind
+    this.text = text
+    this.version = version
+  }
+
+  /** Is it the same that lies there, whatever its version? */
+  isLike(other: SessionRecord): boolean {
+    return this.kind === other.kind && this.text === other.text
+  }
+}
