@@ -1,6 +1,6 @@
 import type { Entry } from '../session/user-index.ts'
 import { SessionRecord } from '../storage/record.ts'
-import type { Change, Decision } from './change.ts'
+import type { Change, Decision } from './changes/change.ts'
 import type { Context, Done } from './context.ts'
 
 /** Leaves a tombstone, whatever lies there. */

@@ -1,7 +1,8 @@
-import { checkId } from '../session/key.ts'
+import { checkId } from '../../session/key.ts'
+import type { Context, Done } from '../context.ts'
 import type { Change } from './change.ts'
-import { type Entry, Queue } from './change-queue.ts'
-import type { Context, Done } from './context.ts'
+import type { Entry } from './entry.ts'
+import { Queue } from './queue.ts'
 
 /**
  * The changes of all sessions, one queue for each session that is being changed. The first is written at

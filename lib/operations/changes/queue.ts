@@ -1,11 +1,12 @@
 import { AsyncResource } from 'node:async_hooks'
-import { asError, ConnectionLostError, MemcachedStoreError } from '../errors.ts'
-import { pause } from '../pause.ts'
-import { SessionRecord } from '../storage/record.ts'
+import { asError, ConnectionLostError, MemcachedStoreError } from '../../errors.ts'
+import { pause } from '../../pause.ts'
+import { SessionRecord } from '../../storage/record.ts'
+import type { Context, Done } from '../context.ts'
+import { enlist, keepListed } from '../users/enlist.ts'
+import { knownUser } from '../users/user-of.ts'
 import type { Change, Decision, Draft } from './change.ts'
-import type { Context, Done } from './context.ts'
-import { enlist, keepListed } from './users/enlist.ts'
-import { knownUser } from './users/user-of.ts'
+import { decide, type Entry, finish, newEntry } from './entry.ts'
 
 /** Changes of one process are written as one, so this many lost races need many processes. */
 const MOST_ATTEMPTS = 100
@@ -15,22 +16,6 @@ const LONGEST_PAUSE = 50
 const LONGEST_WORK = 10
 /** Deadlines are counted in so many ticks, so that a process that was busy itself first takes its results. */
 const TICKS = 10
-
-/** A change, and who waits for it. */
-export interface Entry {
-  readonly change: Change<unknown>
-  readonly done: Done<unknown>
-  /** Whose async context its functions and its end belong to; null for the one that the queue itself runs in. */
-  readonly resource: AsyncResource | null
-  /** The tick of the queue at which it has failed. */
-  deadline: number
-  attempts: number
-  /** What it was sent as, while it is not known whether that was stored. */
-  sent: SessionRecord | null
-  /** What it decided on something, where that took long. */
-  late: { readonly on: SessionRecord; readonly decision: Decision<unknown> } | null
-  isOver: boolean
-}
 
 /** A read that waits for the last change that came before it. */
 interface Reader {
@@ -92,7 +77,7 @@ export class Queue {
     const { draft } = plan
     if (draft === null) {
       // Not before this has returned.
-      process.nextTick(() => this.#end(plan, guess, 0))
+      process.nextTick(() => this.#end(plan, guess, null))
       return
     }
     const over = draft.isBlind ? SessionRecord.UNKNOWN : guess
@@ -137,7 +122,7 @@ export class Queue {
   }
 
   /** The end of a write without a conflict: the hot path. */
-  #end(plan: Plan, record: SessionRecord, seenAt: number): void {
+  #end(plan: Plan, record: SessionRecord, seenAt: number | null): void {
     this.#settle(plan, record, seenAt)
     this.#next(record)
   }
@@ -372,7 +357,8 @@ export class Queue {
     for (const { entry } of parts) entry.change.listed?.(at)
   }
 
-  #settle({ parts, draft }: Plan, record: SessionRecord, seenAt: number): void {
+  /** @param seenAt - when that lay there, at the earliest; null where it is only what a request has read once. */
+  #settle({ parts, draft }: Plan, record: SessionRecord, seenAt: number | null): void {
     const { counts, emit, touched } = this.#context
     if (draft !== null) {
       if (draft.lifetime === null) touched.forget(this.#sid)
@@ -380,16 +366,16 @@ export class Queue {
     }
     for (const { entry, decision } of parts) {
       if (entry.isOver) continue
-      const { outcome } = decision
+      const { error, outcome } = decision
       entry.sent = null
-      entry.change.settled?.(decision, record, seenAt)
+      if (error === undefined && seenAt !== null) entry.change.settled?.(decision, record, seenAt)
       if (decision.draft !== null) counts.writes++
       if (outcome !== undefined) {
         counts.conflicts++
         if (outcome === 'merged') counts.merges++
         emit('conflict', this.#sid, { outcome })
       }
-      finish(entry, decision.error ?? null, decision.result)
+      finish(entry, error ?? null, decision.result)
     }
     this.#release(({ after }) => after.isOver)
   }
@@ -432,32 +418,4 @@ type WriteResult = SessionRecord | null
 
 function isWritten(result: WriteResult): result is SessionRecord {
   return result !== null && result.kind !== 'missing'
-}
-
-function newEntry(change: Change<unknown>, done: Done<unknown>, resource: AsyncResource | null): Entry {
-  return { change, done, resource, deadline: Infinity, attempts: 0, sent: null, late: null, isOver: false }
-}
-
-/** Never throws, nor rejects. */
-function decide(entry: Entry, current: SessionRecord): Decision<unknown> | Promise<Decision<unknown>> {
-  const { change, resource, late } = entry
-  if (late?.on.isLike(current) === true) return late.decision
-  try {
-    const decision =
-      resource === null ? change.apply(current) : resource.runInAsyncScope(() => change.apply(current))
-    return decision instanceof Promise ? decision.catch(toDecision) : decision
-  } catch (thrown) {
-    return toDecision(thrown)
-  }
-}
-
-function toDecision(thrown: unknown): Decision<unknown> {
-  return { draft: null, error: asError(thrown) }
-}
-
-function finish(entry: Entry, error: Error | null, result: unknown): void {
-  const { resource, done } = entry
-  entry.isOver = true
-  if (resource === null) done(error, result)
-  else resource.runInAsyncScope(done, null, error, result)
 }

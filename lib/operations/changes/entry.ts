@@ -1,0 +1,54 @@
+import type { AsyncResource } from 'node:async_hooks'
+import { asError } from '../../errors.ts'
+import type { SessionRecord } from '../../storage/record.ts'
+import type { Done } from '../context.ts'
+import type { Change, Decision } from './change.ts'
+
+/** A change, and who waits for it. */
+export interface Entry {
+  readonly change: Change<unknown>
+  readonly done: Done<unknown>
+  /** Whose async context its functions and its end belong to; null for the one that the queue itself runs in. */
+  readonly resource: AsyncResource | null
+  /** The tick of the queue at which it has failed. */
+  deadline: number
+  attempts: number
+  /** What it was sent as, while it is not known whether that was stored. */
+  sent: SessionRecord | null
+  /** What it decided on something, where that took long. */
+  late: { readonly on: SessionRecord; readonly decision: Decision<unknown> } | null
+  isOver: boolean
+}
+
+export function newEntry(
+  change: Change<unknown>,
+  done: Done<unknown>,
+  resource: AsyncResource | null,
+): Entry {
+  return { change, done, resource, deadline: Infinity, attempts: 0, sent: null, late: null, isOver: false }
+}
+
+/** What the change makes of this, in the async context of its caller. Never throws, nor rejects. */
+export function decide(entry: Entry, current: SessionRecord): Decision<unknown> | Promise<Decision<unknown>> {
+  const { change, resource, late } = entry
+  if (late?.on.isLike(current) === true) return late.decision
+  try {
+    const decision =
+      resource === null ? change.apply(current) : resource.runInAsyncScope(() => change.apply(current))
+    return decision instanceof Promise ? decision.catch(toDecision) : decision
+  } catch (thrown) {
+    return toDecision(thrown)
+  }
+}
+
+function toDecision(thrown: unknown): Decision<unknown> {
+  return { draft: null, error: asError(thrown) }
+}
+
+/** Tells its caller. */
+export function finish(entry: Entry, error: Error | null, result: unknown): void {
+  const { resource, done } = entry
+  entry.isOver = true
+  if (resource === null) done(error, result)
+  else resource.runInAsyncScope(done, null, error, result)
+}
