@@ -17,6 +17,7 @@ if (!Number.isInteger(times) || times < 1)
 const vitest = [
   'vitest',
   'run',
+  '--config=vitest.all.config.ts',
   '--maxWorkers=3',
   ...(positionals.length > 0 ? positionals : ['test/faults/']),
 ]
