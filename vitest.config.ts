@@ -16,8 +16,9 @@ const config: ViteUserConfig = defineConfig({
     },
     globalSetup: ['test/support/global-setup.ts'],
     pool: 'forks',
-    // Tests wait more than they compute.
+    // Tests wait more than they compute; and files share a process, since a start is what costs most.
     maxWorkers: 4,
+    isolate: false,
     testTimeout: 30_000,
     hookTimeout: 30_000,
     coverage: { include: ['lib/**'] },
