@@ -2,7 +2,7 @@
  * Runs the tests on other versions of Node, which npm brings, and prints a line for each:
  * `npm run test:nodes`, `npm run test:nodes -- --all 24 26`. What failed is printed whole.
  */
-import { spawnSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { parseArgs } from 'node:util'
 
 const { values, positionals } = parseArgs({
@@ -16,6 +16,8 @@ const vitest = [
   ...(values.all ? ['--config=vitest.all.config.ts'] : []),
 ]
 
+// As before `npm run test:all`.
+if (values.all) execFileSync('npm', ['run', 'build'], { stdio: 'inherit' })
 for (const version of versions) {
   const began = performance.now()
   const { status, stdout, stderr } = spawnSync('npx', ['-y', '-p', `node@${version}`, 'node', ...vitest], {
