@@ -48,6 +48,13 @@ app.get('/hold/:key', (req, res) => {
   })
 })
 
+/** How many of them failed since this was asked last, also where the answer is on its way: that ends as it began. */
+let failed = 0
+app.use('/hold', (/** @type {unknown} */ error, _req, res, next) => {
+  failed++
+  if (!res.headersSent) next(error)
+})
+
 // Express writes the stack of an error to the console, except in a test.
 app.set('env', 'test')
 
@@ -57,6 +64,10 @@ const server = app.listen(0, '127.0.0.1', () => {
 
 process.on('message', (/** @type {any} */ { task }) => {
   if (task === 'cpu') process.send?.({ result: process.cpuUsage() })
+  if (task === 'failed') {
+    process.send?.({ result: failed })
+    failed = 0
+  }
   if (task === 'held') process.send?.({ result: held.length })
   if (task === 'release') {
     const ready = held

@@ -1,4 +1,4 @@
-// A TCP proxy in a process of its own, whose connections can be broken.
+// A TCP proxy in a process of its own, as far away as one likes, whose connections can be broken.
 
 import { connect, createServer } from 'node:net'
 
@@ -7,6 +7,14 @@ const target = Number(process.argv[2])
 const clients = new Set()
 /** Bytes of replies that still go through before the connection breaks. */
 let allowance = Number.POSITIVE_INFINITY
+/** ms that bytes take there and back; not changed while any are under way, so they keep their order. */
+let [there, back] = [0, 0]
+
+/** @param {number} delay @param {() => void} pass */
+const after = (delay, pass) => {
+  if (delay === 0) pass()
+  else setTimeout(pass, delay)
+}
 
 const server = createServer(client => {
   const upstream = connect(target, '127.0.0.1')
@@ -21,8 +29,9 @@ const server = createServer(client => {
       .setNoDelay(true)
       .on('error', () => {})
       .on('close', end)
-  client.on('data', chunk => upstream.write(chunk))
-  upstream.on('data', chunk => {
+  client.on('data', chunk => after(there, () => upstream.write(chunk)))
+  upstream.on('data', chunk => after(back, () => reply(chunk)))
+  const reply = (/** @type {Buffer} */ chunk) => {
     if (chunk.length <= allowance) {
       allowance -= chunk.length
       client.write(chunk)
@@ -32,7 +41,7 @@ const server = createServer(client => {
     client.end(chunk.subarray(0, allowance))
     allowance = Number.POSITIVE_INFINITY
     upstream.destroy()
-  })
+  }
 })
 server.listen(0, '127.0.0.1', () => {
   process.send?.({ result: /** @type {import('node:net').AddressInfo} */ (server.address()).port })
@@ -41,6 +50,8 @@ server.listen(0, '127.0.0.1', () => {
 process.on('message', (/** @type {any} */ { task, options }) => {
   if (task === 'reset') for (const client of clients) client.resetAndDestroy()
   if (task === 'cutAfter') allowance = options.bytes
+  // Timers count whole milliseconds.
+  if (task === 'roundTrip') [there, back] = [Math.ceil(options.ms / 2), Math.floor(options.ms / 2)]
   process.send?.({ result: clients.size })
 })
 process.on('disconnect', () => process.exit())

@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { fill, sidOf } from '../listing/fill.ts'
+import { fewOrMany } from '../support/few-or-many.ts'
 import { hasMemcached } from '../support/memcached.ts'
 import { main, run, UpToDate } from './run.ts'
 
@@ -12,7 +13,7 @@ async function start(...flags: string[]): Promise<UpToDate> {
 
 describe('the command', () => {
   test('--help', async () => {
-    for (const args of [['--help'], ['-h'], ['help'], ['doctor', '--help']]) {
+    for (const args of fewOrMany([['--help']], [['--help'], ['-h'], ['help'], ['doctor', '--help']])) {
       const { code, output, complaint } = await run(args)
       expect(code).toBe(0)
       expect(output).toMatch(/^Usage: npx express-session-memcached doctor \[servers\]/)

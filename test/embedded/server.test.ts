@@ -3,6 +3,7 @@ import { connect } from 'node:net'
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { EmbeddedMemcached, type EmbeddedMemcachedOptions } from '../../lib/embedded/index.ts'
+import { fewOrMany } from '../support/few-or-many.ts'
 import { until } from '../support/until.ts'
 import { Peer, request, uint32 } from './peer.ts'
 
@@ -262,7 +263,7 @@ describe('bad clients', () => {
         await peer.rest()
         expect((await witness.ask(NOOP)).status).toBe(0)
       }),
-      { numRuns: 300 },
+      { numRuns: fewOrMany(100, 300) },
     )
   })
 })

@@ -13,7 +13,7 @@ const LENGTHS: [string, Tamper][] = [
   ['extras longer than the body', changed(reply => reply.writeUInt8(0xff, 4))],
 ]
 
-describe.skipIf(!hasMemcached)('body length', () => {
+describe.skipIf(!hasMemcached).concurrent('body length', () => {
   test.each(LENGTHS)('%s: refused at once, without waiting or memory', async (_, tamper) => {
     await using lab = await Lab.start()
     const { operations, proxy } = lab

@@ -8,7 +8,7 @@ import { Operations } from '../support/settle.ts'
 import { until } from '../support/until.ts'
 
 /** A stock memjs client has faults of its own: what the store promises for it is that no operation hangs. */
-describe.skipIf(!hasMemcached)('a brought memjs client', () => {
+describe.skipIf(!hasMemcached).concurrent('a brought memjs client', () => {
   async function start(): Promise<AsyncDisposable & { proxy: TcpProxy; operations: Operations }> {
     const memcached = await Memcached.start()
     const proxy = await TcpProxy.start(memcached.address)

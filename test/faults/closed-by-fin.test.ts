@@ -2,4 +2,4 @@ import { describe } from 'vitest'
 import { hasMemcached } from '../support/memcached.ts'
 import { testBrokenConnections } from './broken-connections.ts'
 
-describe.skipIf(!hasMemcached)('closed by FIN', () => testBrokenConnections('fin'))
+describe.skipIf(!hasMemcached).concurrent('closed by FIN', () => testBrokenConnections('fin'))

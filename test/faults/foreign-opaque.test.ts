@@ -10,7 +10,7 @@ import { until } from '../support/until.ts'
 const CODES = ['ERR_PROTOCOL', 'ERR_UNAVAILABLE']
 const SOMEBODY = Buffer.from(JSON.stringify(ownSession('somebody')))
 
-describe.skipIf(!hasMemcached)('foreign opaque', () => {
+describe.skipIf(!hasMemcached).concurrent('foreign opaque', () => {
   test('once: the connection is dropped, reads are tried once more', async () => {
     await using lab = await Lab.start(PATIENT)
     const { operations, proxy } = lab

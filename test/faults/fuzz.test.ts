@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { MemcachedStore } from '../../lib/index.ts'
 import { Parser } from '../../lib/memcached/parser.ts'
+import { fewOrMany } from '../support/few-or-many.ts'
 import { build, HEADER, OPCODE, RESPONSE } from '../support/frames.ts'
 import { behave, MisbehavingServer } from '../support/misbehaving-server.ts'
 import { ownSession } from '../support/settle.ts'
@@ -130,7 +131,7 @@ describe('the parser', () => {
       fc.property(bytes, lengths, (stream, pieces) => {
         expect(parsed(inPieces(stream, pieces), stream.length / HEADER)).toEqual(expected(stream))
       }),
-      { numRuns: 10_000 },
+      { numRuns: fewOrMany(2000, 10_000) },
     )
   })
 })
@@ -138,7 +139,7 @@ describe('the parser', () => {
 describe('the store', () => {
   test('whatever a server makes of its replies, no session reaches the wrong request', async () => {
     const timeout = 100
-    const runs = fc.sample(fc.array(mutation, { minLength: 1, maxLength: 3 }), 500)
+    const runs = fc.sample(fc.array(mutation, { minLength: 1, maxLength: 3 }), fewOrMany(100, 500))
     let served = 0
     for (let first = 0; first < runs.length; first += 50) {
       await Promise.all(runs.slice(first, first + 50).map(run))

@@ -6,7 +6,7 @@ import { ownSession } from '../support/settle.ts'
 
 const FOUND = { error: null, value: { owner: 'half' } }
 
-describe.skipIf(!hasMemcached)('half a reply', () => {
+describe.skipIf(!hasMemcached).concurrent('half a reply', () => {
   describe.each([
     ['no byte', 0],
     ['half a header', HEADER / 2],

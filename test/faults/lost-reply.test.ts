@@ -8,7 +8,7 @@ import { until } from '../support/until.ts'
 
 type Counted = SessionData & { mine?: number; theirs?: number }
 
-describe.skipIf(!hasMemcached)('lost reply', () => {
+describe.skipIf(!hasMemcached).concurrent('lost reply', () => {
   test.each(['fin', 'reset'] as const)('a conditional write is found done, with %s', async how => {
     await using lab = await Lab.start(PATIENT)
     const { operations, proxy, store } = lab

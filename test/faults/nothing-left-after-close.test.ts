@@ -21,7 +21,7 @@ async function run(servers: string, when: string, options = { timeout: 2000 }): 
   )
 }
 
-describe.skipIf(!hasMemcached)('nothing is left after close', () => {
+describe.skipIf(!hasMemcached).concurrent('nothing is left after close', () => {
   test('of a store that was never used', async () => {
     expect(await run('localhost:1', 'unused')).toEqual({ left: [], late: 'ERR_CLOSED', outcomes: [] })
   })

@@ -13,13 +13,8 @@ const times = Number(values.repeat)
 if (!Number.isInteger(times) || times < 1)
   throw new TypeError(`Expected --repeat to be a count, got ${values.repeat}`)
 
-// The tests wait more than they compute.
-const vitest = [
-  'vitest',
-  'run',
-  '--maxWorkers=3',
-  ...(positionals.length > 0 ? positionals : ['test/faults/']),
-]
+const files = positionals.length > 0 ? positionals : ['test/faults/']
+const vitest = ['vitest', 'run', '--config=vitest.all.config.ts', ...files]
 for (let run = 1; run <= times; run++) {
   console.log(`Run ${run} of ${times}`)
   const { status } = spawnSync('npx', vitest, { stdio: 'inherit' })

@@ -2,4 +2,4 @@ import { describe } from 'vitest'
 import { hasMemcached } from '../support/memcached.ts'
 import { testBrokenConnections } from './broken-connections.ts'
 
-describe.skipIf(!hasMemcached)('reset', () => testBrokenConnections('reset'))
+describe.skipIf(!hasMemcached).concurrent('reset', () => testBrokenConnections('reset'))

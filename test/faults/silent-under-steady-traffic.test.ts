@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { Lab, TIMEOUT } from '../support/lab.ts'
 import { hasMemcached } from '../support/memcached.ts'
 
-describe.skipIf(!hasMemcached)('silent under steady traffic', () => {
+describe.skipIf(!hasMemcached).concurrent('silent under steady traffic', () => {
   test('requests that keep coming do not push the deadline ahead', async () => {
     await using lab = await Lab.start()
     const { operations, proxy } = lab

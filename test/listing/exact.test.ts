@@ -2,10 +2,12 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { Ring } from '../../lib/cluster/ring.ts'
 import { MemcachedStore } from '../../lib/index.ts'
+import { fewOrMany } from '../support/few-or-many.ts'
 import { hasMemcached, Memcached } from '../support/memcached.ts'
 import { fill, keysOn, sidOf, stored } from './fill.ts'
 
-const COUNT = 100_000
+const COUNT = fewOrMany(10_000, 100_000)
+const many = COUNT.toLocaleString('en')
 const PREFIX = 'exact:'
 const sids: string[] = Array.from({ length: COUNT }, (_, number) => sidOf(number))
 
@@ -14,7 +16,7 @@ const foreignKey = (number: number): string =>
   `${['other:', 'exact', 'EXACT:', 'exac:t:', ''][number % 5]}${sidOf(number)}`
 
 describe.skipIf(!hasMemcached).each([1, 3])(
-  '100,000 sessions among 100,000 foreign keys on %d server(s)',
+  `${many} sessions among ${many} foreign keys on %d server(s)`,
   servers => {
     let memcacheds: Memcached[]
     let addresses: string[]

@@ -2,9 +2,10 @@ import { describe, expect, test } from 'vitest'
 import type { MemcachedNode } from '../../lib/memcached/node.ts'
 import type { ListedItem, WalkOptions } from '../../lib/memcached/walk.ts'
 import { type Choose, pages } from '../../lib/operations/listing/pages.ts'
+import { fewOrMany } from '../support/few-or-many.ts'
 import { sidOf } from './fill.ts'
 
-const COUNT = 10_000
+const COUNT = fewOrMany(4_000, 10_000)
 const keys: string[] = Array.from({ length: COUNT }, (_, number) => `sess:${sidOf(number)}`)
 
 /** A server that lists these keys. */

@@ -89,7 +89,7 @@ describe.skipIf(!hasMemcached)('stats', () => {
     const server = await start()
     const store = create(server.address, { timeout: 100 })
     await store.get('sid')
-    server.freeze()
+    await server.freeze()
     const outcomes = await Promise.allSettled([store.get('a'), store.get('b'), store.set('c', session())])
     expect(outcomes.map(one => one.status === 'rejected' && one.reason.code)).toEqual(
       Array(3).fill('ERR_TIMEOUT'),

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import fc from 'fast-check'
 import { describe, expect, inject, test } from 'vitest'
+import { fewOrMany } from '../support/few-or-many.ts'
 import { getPath, setPath } from './paths.ts'
 import { type AnySession, makeSession, TwoStores } from './two-stores.ts'
 
@@ -51,7 +52,7 @@ describe.skipIf(servers === null)('requests by turns, step by step', () => {
           await run.begin()
           for (const one of steps) await run.take(one)
         }),
-        { numRuns: 400 },
+        { numRuns: fewOrMany(100, 400) },
       )
     },
   )
@@ -308,7 +309,7 @@ describe.skipIf(servers === null)('requests at the same time', () => {
           }
         },
       ),
-      { numRuns: 1500 },
+      { numRuns: fewOrMany(300, 1500) },
     )
   })
 })

@@ -64,12 +64,15 @@ export class Gate {
 export class ScriptedApp implements AsyncDisposable {
   readonly gate: Gate
   readonly store: session.Store
+  /** Codes of what went wrong, also where the answer had left before. */
+  readonly failures: readonly unknown[]
   readonly #server: Server
 
-  private constructor(server: Server, store: session.Store, gate: Gate) {
+  private constructor(server: Server, store: session.Store, gate: Gate, failures: readonly unknown[]) {
     this.#server = server
     this.store = store
     this.gate = gate
+    this.failures = failures
   }
 
   static async start(options: AppOptions, gate: Gate = new Gate()): Promise<ScriptedApp> {
@@ -81,7 +84,9 @@ export class ScriptedApp implements AsyncDisposable {
     const { resave = false } = options
     app.use(session({ store, resave, cookie, secret: 'test', saveUninitialized: false }))
     app.use(follow(gate))
+    const failures: unknown[] = []
     const showStatus: ErrorRequestHandler = (error, _req, res, _next) => {
+      failures.push(error.code)
       if (res.headersSent) res.destroy()
       else res.status(error.status ?? 500).json({ code: error.code, message: error.message })
     }
@@ -89,7 +94,7 @@ export class ScriptedApp implements AsyncDisposable {
     // No end of idle connections: it would meet requests on their way.
     const server = createServer({ keepAliveTimeout: 0 }, app).listen(0, '127.0.0.1')
     await once(server, 'listening')
-    return new ScriptedApp(server, store, gate)
+    return new ScriptedApp(server, store, gate, failures)
   }
 
   get url(): string {

@@ -1,9 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import type { SessionData } from 'express-session'
 import { describe, expect, inject, test } from 'vitest'
+import { fewOrMany } from '../support/few-or-many.ts'
 import { type AnySession, makeSession, TwoStores } from './two-stores.ts'
 
 const servers = inject('memcached')
+const MANY = fewOrMany(1000, 5000)
 
 function increment(session: SessionData): void {
   const data = session as unknown as { count: number }
@@ -55,14 +57,14 @@ describe.skipIf(servers === null)('update', () => {
     expect(await stores.stored(sid)).toEqual({ count: 100, ...keys })
   })
 
-  test('counts exactly with 5,000 of them under way at once, of two stores', async () => {
+  test(`counts exactly with ${MANY.toLocaleString('en')} of them under way at once, of two stores`, async () => {
     await using stores = start()
     const sid = await stores.create({ count: 0 })
-    const updates = Array.from({ length: 5000 }, (_, number) =>
+    const updates = Array.from({ length: MANY }, (_, number) =>
       (number % 2 === 0 ? stores.here : stores.elsewhere).update(sid, increment),
     )
     await Promise.all(updates)
-    expect(await stores.stored(sid)).toEqual({ count: 5000 })
+    expect(await stores.stored(sid)).toEqual({ count: MANY })
   })
 
   test('may give another session, which replaces the stored one whole', async () => {

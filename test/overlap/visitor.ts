@@ -34,7 +34,7 @@ export class ChildApp implements App {
     await until(() => {
       if (app.#child.exitCode !== null) throw new Error(`The app ended with ${app.#child.exitCode}`)
       return app.url
-    })
+    }, 25_000)
     return app
   }
 

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { until } from './until.ts'
@@ -14,6 +14,7 @@ export class Memcached {
   readonly address: string
   readonly #flags: readonly string[]
   #process: ChildProcess
+  #isFrozen = false
 
   private constructor(port: number, flags: readonly string[], process: ChildProcess) {
     this.port = port
@@ -32,12 +33,18 @@ export class Memcached {
     return this.#process.pid as number
   }
 
-  /** SIGSTOP: it accepts connections (the kernel does) and never answers. */
-  freeze(): void {
+  /**
+   * SIGSTOP: it accepts connections (the kernel does) and never answers. The signal takes a moment to
+   * reach each of its threads; who must not get a late answer waits for this (on Linux, which tells).
+   */
+  async freeze(): Promise<void> {
+    this.#isFrozen = true
     this.#process.kill('SIGSTOP')
+    await until(() => !this.#isFrozen || isStopped(this.pid))
   }
 
   thaw(): void {
+    this.#isFrozen = false
     this.#process.kill('SIGCONT')
   }
 
@@ -58,6 +65,17 @@ export class Memcached {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.kill()
   }
+}
+
+/** True also of one that is gone, and where the system does not tell. */
+async function isStopped(pid: number): Promise<boolean> {
+  const tasks = `/proc/${pid}/task`
+  const threads = await readdir(tasks).catch(() => [])
+  const states = threads.map(async thread => {
+    const stat = await readFile(`${tasks}/${thread}/stat`, 'utf8').catch(() => '')
+    return /\) (\w)/.exec(stat)?.[1] ?? 'T'
+  })
+  return (await Promise.all(states)).every(state => state === 'T')
 }
 
 /** `-p -1` lets the system pick the port; memcached writes it to MEMCACHED_PORT_FILENAME (memcached.c). */

@@ -7,8 +7,10 @@ export interface Hooks {
   request(frame: Buffer): void
   forwards(): boolean
   reply(frame: Buffer): Buffer | null
-  /** Milliseconds; Infinity holds. */
+  /** Milliseconds that a reply takes; Infinity holds. */
   delay(): number
+  /** Milliseconds that a request takes. */
+  delayThere(): number
   /** Most bytes in one write. */
   piece(): number
   write(bytes: Buffer): void
@@ -21,32 +23,36 @@ export class Link {
   /** Bytes of replies, since the last fault was set. */
   sent = 0
   readonly #server: Socket
-  readonly #hooks: Hooks
-  #waiting: { due: number; bytes: Buffer }[] = []
-  #timer: NodeJS.Timeout | undefined
+  readonly #there: Way
+  readonly #back: Way
 
   constructor(client: Socket, server: Socket, hooks: Hooks) {
     this.client = client
     this.#server = server
-    this.#hooks = hooks
     client.setNoDelay(true)
     server.setNoDelay(true)
+    this.#there = new Way(server, bytes => server.write(bytes))
+    this.#back = new Way(client, hooks.write)
     const requests = new Frames()
     const replies = new Frames()
     client.on('data', chunk => {
       for (const frame of requests.take(chunk)) hooks.request(frame)
-      if (hooks.forwards() && !server.destroyed) server.write(chunk)
+      if (hooks.forwards()) this.#there.send(chunk, hooks.delayThere())
     })
     server.on('data', chunk => {
       client.cork()
-      for (const frame of replies.take(chunk)) this.#reply(frame)
+      for (const frame of replies.take(chunk)) {
+        const bytes = hooks.reply(frame)
+        if (bytes !== null) this.#back.send(bytes, hooks.delay(), hooks.piece())
+      }
       client.uncork()
     })
     client.on('error', () => {})
     server.on('error', () => {})
     server.on('close', () => client.end())
     client.on('close', () => {
-      clearTimeout(this.#timer)
+      this.#there.drop()
+      this.#back.drop()
       server.destroy()
       hooks.closed()
     })
@@ -54,33 +60,60 @@ export class Link {
 
   /** Lets go what is held or late, in its order. */
   release(): void {
-    for (const one of this.#waiting) one.due = 0
-    this.#drain()
+    this.#there.release()
+    this.#back.release()
   }
 
   cut(how: Ending): void {
-    this.#waiting = []
+    this.#there.drop()
+    this.#back.drop()
     this.#server.destroy()
     // What was written leaves before the end.
     this.client.uncork()
     if (how === 'reset') this.client.resetAndDestroy()
     else this.client.end()
   }
+}
 
-  #reply(frame: Buffer): void {
-    const bytes = this.#hooks.reply(frame)
-    if (bytes === null || this.client.writableEnded || this.client.destroyed) return
-    const delay = this.#hooks.delay()
-    const piece = this.#hooks.piece()
+/** One direction: what was sent comes late, in its order. */
+class Way {
+  readonly #to: Socket
+  readonly #write: (bytes: Buffer) => void
+  #waiting: { due: number; bytes: Buffer; isPiece: boolean }[] = []
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(to: Socket, write: (bytes: Buffer) => void) {
+    this.#to = to
+    this.#write = write
+  }
+
+  /** @param delay - milliseconds; Infinity holds. @param piece - most bytes in one turn of the event loop. */
+  send(bytes: Buffer, delay: number, piece = Infinity): void {
+    if (this.#isOver) return
     if (delay === 0 && bytes.length <= piece && this.#waiting.length === 0) {
-      this.#hooks.write(bytes)
+      this.#write(bytes)
       return
     }
     const due = performance.now() + delay
     for (let at = 0; at < bytes.length; at += piece) {
-      this.#waiting.push({ due, bytes: bytes.subarray(at, Math.min(at + piece, bytes.length)) })
+      const part = bytes.subarray(at, Math.min(at + piece, bytes.length))
+      this.#waiting.push({ due, bytes: part, isPiece: piece < Infinity })
     }
     this.#drainSoon()
+  }
+
+  release(): void {
+    for (const one of this.#waiting) one.due = 0
+    this.#drain()
+  }
+
+  drop(): void {
+    clearTimeout(this.#timer)
+    this.#waiting = []
+  }
+
+  get #isOver(): boolean {
+    return this.#to.writableEnded || this.#to.destroyed
   }
 
   #drainSoon(): void {
@@ -92,11 +125,11 @@ export class Link {
   #drain(): void {
     for (;;) {
       const next = this.#waiting[0]
-      if (next === undefined || this.client.writableEnded || this.client.destroyed) return
+      if (next === undefined || this.#isOver) return
       if (next.due > performance.now()) break
       this.#waiting.shift()
-      this.#hooks.write(next.bytes)
-      if (this.#hooks.piece() < Infinity) {
+      this.#write(next.bytes)
+      if (next.isPiece) {
         setImmediate(() => this.#drain())
         return
       }

@@ -84,6 +84,18 @@ describe.skipIf(!hasMemcached)('a proxy in front of memcached', () => {
     expect(performance.now() - start).toBeGreaterThan(55)
   })
 
+  test('delays each direction by half a round trip', async () => {
+    proxy.roundTrip(60)
+    const start = performance.now()
+    client.send(SET)
+    await until(() => proxy.count())
+    expect(proxy.replies).toBe(0)
+    await until(() => proxy.replies)
+    expect(performance.now() - start).toBeGreaterThan(25)
+    await client.received(1)
+    expect(performance.now() - start).toBeGreaterThan(55)
+  })
+
   test('holds and releases, in order', async () => {
     proxy.hold()
     client.send({ ...SET, opaque: 1 }, { ...GET, opaque: 2 })

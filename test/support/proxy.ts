@@ -24,6 +24,7 @@ export class TcpProxy implements AsyncDisposable {
   #port = 0
   #tamper: Tamper | null = null
   #delay = 0
+  #delayThere = 0
   #piece = Infinity
   #forwards = true
   #cut: { after: number; how: Ending; times: number } | null = null
@@ -62,6 +63,7 @@ export class TcpProxy implements AsyncDisposable {
   async pass(): Promise<void> {
     this.#tamper = null
     this.#delay = 0
+    this.#delayThere = 0
     this.#piece = Infinity
     this.#forwards = true
     this.#cut = null
@@ -72,6 +74,12 @@ export class TcpProxy implements AsyncDisposable {
   /** Each reply comes so many milliseconds later. */
   delay(ms: number): void {
     this.#delay = ms
+  }
+
+  /** A network so far away: requests take half of this, replies the other half. */
+  roundTrip(ms: number): void {
+    this.#delayThere = ms / 2
+    this.#delay = ms / 2
   }
 
   /** Replies wait here, in their order, until {@link pass}. */
@@ -160,6 +168,7 @@ export class TcpProxy implements AsyncDisposable {
         return this.#tamper === null ? frame : this.#tamper(frame)
       },
       delay: () => this.#delay,
+      delayThere: () => this.#delayThere,
       piece: () => this.#piece,
       write: bytes => this.#write(link, bytes),
       closed: () => this.#links.delete(link),

@@ -2,6 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, inject, test } from 'vitest'
+import { fewOrMany } from '../support/few-or-many.ts'
 import { OPCODE } from '../support/frames.ts'
 import { TcpProxy } from '../support/proxy.ts'
 import { until } from '../support/until.ts'
@@ -39,7 +40,7 @@ describe.skipIf(memcached === undefined)(`${LOGINS} logins of one user at once`,
     )
     try {
       await Promise.all(children.map(child => once(child, 'message')))
-      for (let round = 0; round < 20; round++) {
+      for (let round = 0; round < fewOrMany(4, 20); round++) {
         const user = `user-${round}`
         const answers = children.map(child => logIn(child, user, LOGINS / 2))
         const sids = (await Promise.all(answers)).flat()

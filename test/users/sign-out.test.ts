@@ -3,12 +3,13 @@ import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
 import type { MemcachedStore } from '../../lib/index.ts'
 import { ScriptedApp } from '../overlap/scripted-app.ts'
 import { loaded, Visitor } from '../overlap/visitor.ts'
+import { fewOrMany } from '../support/few-or-many.ts'
 import { OPCODE } from '../support/frames.ts'
 import { TcpProxy } from '../support/proxy.ts'
 import { type AnySession, peopleOn, sessionOf, userOf, withoutDate } from './people.ts'
 
 const memcached = inject('memcached')?.split(',')[0] as string
-const TRIES = 200
+const TRIES = fewOrMany(20, 200)
 
 describe.skipIf(memcached === undefined)('signing out everywhere', () => {
   const people = peopleOn(memcached)

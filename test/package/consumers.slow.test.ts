@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
-// The packed package, installed as a user would. `npm test` has built it (`pretest`): building here
+// The packed package, installed as a user would. `npm run test:all` has built it: building here
 // would pull `dist` away from under the files that run beside this one.
 
 const run = promisify(execFile)
