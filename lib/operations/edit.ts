@@ -114,7 +114,7 @@ export class Edit implements Change<void> {
     // What others wrote is no base of this request's edits: it does not know of it.
     revision.text = text
     revision.record = record
-    revision.attempts = []
+    if (revision.attempts.length > 0) revision.attempts = []
     revision.expires = draft?.lifetime?.expires
     revision.originalMaxAge = session.cookie.originalMaxAge
     revision.user = draft?.user

@@ -7,7 +7,7 @@ import { knownUser } from './users/user-of.ts'
 /** Reads a session: one round trip. Null where there is none, it is over, or it was logged out. */
 export function read(context: Context, sid: string, done: Done<SessionData | null>): void {
   context.counts.reads++
-  context.changes.read(sid, () => {
+  context.changes.read(context, sid, () => {
     const askedAt = performance.now()
     context.sessions.read(sid, (error, record) => {
       if (error !== null) done(error)

@@ -1,46 +1,123 @@
+import { ConnectionLostError } from '../../errors.ts'
 import { checkId } from '../../session/key.ts'
+import { SessionRecord } from '../../storage/record.ts'
 import type { Context, Done } from '../context.ts'
-import type { Change } from './change.ts'
-import type { Entry } from './entry.ts'
+import type { Change, Decision, Draft } from './change.ts'
+import { decide, Entry } from './entry.ts'
 import { Queue } from './queue.ts'
+import { fail, follow, isUnlisted, isWritten, settle, write } from './settle.ts'
 
 /**
- * The changes of all sessions, one queue for each session that is being changed. The first is written at
- * once, on what its request read; those that come meanwhile are worked out together and written as one.
+ * The changes of all sessions. The first of a session is written at once, on what its request read; those
+ * that come meanwhile wait in a queue, are worked out together, and written as one.
  */
 export class Changes {
-  readonly #queues: Map<string, Queue> = new Map()
+  /** What is under way, by session id: one change that was first, or a queue. */
+  readonly #busy: Map<string, Entry | Queue> = new Map()
 
   /** @throws TypeError - for an id that is no string. */
   submit<T>(context: Context, sid: string, change: Change<T>, done: Done<T>): void {
     checkId(sid)
-    const queue = this.#queues.get(sid)
-    if (queue !== undefined) {
-      queue.add(change as Change<unknown>, done as Done<unknown>)
-      return
-    }
-    this.#open(context, sid).begin(change as Change<unknown>, done as Done<unknown>)
-  }
-
-  /** Goes on with a change that had been set aside. */
-  resume(context: Context, sid: string, entry: Entry): void {
-    const queue = this.#queues.get(sid) ?? this.#open(context, sid)
-    queue.resume(entry)
-  }
-
-  #open(context: Context, sid: string): Queue {
-    const queue = new Queue(context, sid, () => this.#queues.delete(sid))
-    this.#queues.set(sid, queue)
-    return queue
+    const busy = this.#busy.get(sid)
+    if (busy !== undefined)
+      this.#queue(context, sid, busy).add(change as Change<unknown>, done as Done<unknown>)
+    else this.#begin(context, sid, new Entry(change as Change<unknown>, done as Done<unknown>, null))
   }
 
   /**
    * Runs a read now, or when the changes that came before it have ended, so that what was saved is read.
    * It waits for half the timeout at most: then it goes ahead, as one of another process would.
    */
-  read(sid: string, task: () => void): void {
-    const queue = this.#queues.size === 0 ? undefined : this.#queues.get(sid)
-    if (queue === undefined) task()
-    else queue.wait(task)
+  read(context: Context, sid: string, task: () => void): void {
+    const busy = this.#busy.size === 0 ? undefined : this.#busy.get(sid)
+    if (busy === undefined) task()
+    else this.#queue(context, sid, busy).wait(task)
+  }
+
+  /** Goes on with a change that had been set aside. */
+  resume(context: Context, sid: string, entry: Entry): void {
+    const busy = this.#busy.get(sid)
+    if (busy !== undefined) this.#queue(context, sid, busy).push(entry)
+    else this.#queue(context, sid, entry).start(null, null)
+  }
+
+  /** The queue of a session, with what is under way as its first. */
+  #queue(context: Context, sid: string, busy: Entry | Queue): Queue {
+    if (busy instanceof Queue) return busy
+    const queue = new Queue(context, sid, busy, () => this.#busy.delete(sid))
+    this.#busy.set(sid, queue)
+    return queue
+  }
+
+  /** The hot path: no queue, and no look where the change has a guess. */
+  #begin(context: Context, sid: string, entry: Entry): void {
+    const { guess } = entry.change
+    const decision = guess === null ? null : decide(entry, guess)
+    if (guess === null || decision === null || decision instanceof Promise) {
+      this.#queue(context, sid, entry).start(guess, null)
+      return
+    }
+    const { draft } = decision
+    if (draft === null) {
+      this.#busy.set(sid, entry)
+      // Not before this has returned.
+      process.nextTick(() => this.#end(context, sid, entry, decision, null))
+    } else if (isUnlisted(context, draft, guess)) {
+      this.#queue(context, sid, entry).start(guess, null)
+    } else {
+      this.#busy.set(sid, entry)
+      this.#write(context, sid, entry, decision, draft.isBlind ? SessionRecord.UNKNOWN : guess)
+    }
+  }
+
+  #write(
+    context: Context,
+    sid: string,
+    entry: Entry,
+    decision: Decision<unknown>,
+    over: SessionRecord,
+  ): void {
+    const draft = decision.draft as Draft
+    const sentAt = performance.now()
+    entry.sent = draft.record
+    write(context, sid, draft, over, (error, result) => {
+      if (isWritten(result)) {
+        follow(context, sid, draft)
+        settle(context, sid, entry, decision, result, sentAt)
+        this.#leave(sid, result)
+      } else if (error === null) {
+        entry.sent = null
+        this.#queue(context, sid, this.#busy.get(sid) as Entry | Queue).start(result, null)
+      } else if (error instanceof ConnectionLostError) {
+        const lost = {
+          plan: { parts: [{ entry, decision }], draft },
+          draft,
+          over,
+          remaining: error.remaining,
+        }
+        this.#queue(context, sid, this.#busy.get(sid) as Entry | Queue).start(null, lost)
+      } else {
+        fail([entry], error)
+        this.#leave(sid, null)
+      }
+    })
+  }
+
+  #end(
+    context: Context,
+    sid: string,
+    entry: Entry,
+    decision: Decision<unknown>,
+    known: SessionRecord | null,
+  ): void {
+    settle(context, sid, entry, decision, SessionRecord.UNKNOWN, null)
+    this.#leave(sid, known)
+  }
+
+  /** The first change has ended: those that came meanwhile go on, on what lies there, if that is known. */
+  #leave(sid: string, known: SessionRecord | null): void {
+    const busy = this.#busy.get(sid)
+    if (busy instanceof Queue) busy.start(known, null)
+    else this.#busy.delete(sid)
   }
 }

@@ -5,27 +5,25 @@ import type { Done } from '../context.ts'
 import type { Change, Decision } from './change.ts'
 
 /** A change, and who waits for it. */
-export interface Entry {
-  readonly change: Change<unknown>
-  readonly done: Done<unknown>
-  /** Whose async context its functions and its end belong to; null for the one that the queue itself runs in. */
+export class Entry {
+  change: Change<unknown>
+  done: Done<unknown>
+  /** Whose async context its functions and its end belong to; null for the one that runs already. */
   readonly resource: AsyncResource | null
-  /** The tick of the queue at which it has failed. */
-  deadline: number
-  attempts: number
+  /** The tick of its queue at which it has failed. */
+  deadline: number = Infinity
+  attempts = 0
   /** What it was sent as, while it is not known whether that was stored. */
-  sent: SessionRecord | null
+  sent: SessionRecord | null = null
   /** What it decided on something, where that took long. */
-  late: { readonly on: SessionRecord; readonly decision: Decision<unknown> } | null
-  isOver: boolean
-}
+  late: { readonly on: SessionRecord; readonly decision: Decision<unknown> } | null = null
+  isOver = false
 
-export function newEntry(
-  change: Change<unknown>,
-  done: Done<unknown>,
-  resource: AsyncResource | null,
-): Entry {
-  return { change, done, resource, deadline: Infinity, attempts: 0, sent: null, late: null, isOver: false }
+  constructor(change: Change<unknown>, done: Done<unknown>, resource: AsyncResource | null) {
+    this.change = change
+    this.done = done
+    this.resource = resource
+  }
 }
 
 /** What the change makes of this, in the async context of its caller. Never throws, nor rejects. */
@@ -49,6 +47,13 @@ function toDecision(thrown: unknown): Decision<unknown> {
 export function finish(entry: Entry, error: Error | null, result: unknown): void {
   const { resource, done } = entry
   entry.isOver = true
+  // A Map that has shrunk keeps what was in it until the next great collection, and so all that this holds.
+  entry.change = OVER
+  entry.done = ignore
   if (resource === null) done(error, result)
   else resource.runInAsyncScope(done, null, error, result)
 }
+
+const OVER: Change<unknown> = { guess: null, isPatient: true, apply: () => ({ draft: null }) }
+
+function ignore(): void {}

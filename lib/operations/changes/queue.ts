@@ -3,10 +3,10 @@ import { asError, ConnectionLostError, MemcachedStoreError } from '../../errors.
 import { pause } from '../../pause.ts'
 import { SessionRecord } from '../../storage/record.ts'
 import type { Context, Done } from '../context.ts'
-import { enlist, keepListed } from '../users/enlist.ts'
-import { knownUser } from '../users/user-of.ts'
+import { enlist } from '../users/enlist.ts'
 import type { Change, Decision, Draft } from './change.ts'
-import { decide, type Entry, finish, newEntry } from './entry.ts'
+import { decide, Entry } from './entry.ts'
+import { fail, follow, isUnlisted, isWritten, settle, type WriteResult, write } from './settle.ts'
 
 /** Changes of one process are written as one, so this many lost races need many processes. */
 const MOST_ATTEMPTS = 100
@@ -32,10 +32,12 @@ interface Plan {
 }
 
 /** A write whose reply was lost. */
-interface Lost {
+export interface Lost {
   readonly plan: Plan
   readonly draft: Draft
   readonly over: SessionRecord
+  /** Milliseconds of its deadline that are left to find out. */
+  readonly remaining: number
 }
 
 /**
@@ -47,101 +49,48 @@ export class Queue {
   readonly #context: Context
   readonly #sid: string
   readonly #onIdle: () => void
-  #group: Entry[] = []
+  #group: Entry[]
   #waiting: Entry[] = []
   #readers: Reader[] = []
   #ticks = 0
-  #ticker: NodeJS.Timeout | undefined
+  readonly #ticker: NodeJS.Timeout
 
-  constructor(context: Context, sid: string, onIdle: () => void) {
+  /** @param first - what is under way. @param onIdle - called once nobody waits any more. */
+  constructor(context: Context, sid: string, first: Entry, onIdle: () => void) {
     this.#context = context
     this.#sid = sid
+    this.#group = [first]
     this.#onIdle = onIdle
+    this.#ticker = setInterval(() => this.#tick(), context.settings.timeout / TICKS)
   }
 
-  /** The first change: written at once where it has a guess. */
-  begin(change: Change<unknown>, done: Done<unknown>): void {
-    const entry = newEntry(change, done, null)
-    this.#group = [entry]
-    const { guess } = change
-    if (guess === null) {
-      this.#start(entry, null, null)
-      return
-    }
-    const decision = decide(entry, guess)
-    if (decision instanceof Promise || (decision.draft !== null && this.#isUnlisted(decision.draft, guess))) {
-      this.#start(entry, guess, null)
-      return
-    }
-    const plan: Plan = { parts: [{ entry, decision }], draft: decision.draft }
-    const { draft } = plan
-    if (draft === null) {
-      // Not before this has returned.
-      process.nextTick(() => this.#end(plan, guess, null))
-      return
-    }
-    const over = draft.isBlind ? SessionRecord.UNKNOWN : guess
-    const sentAt = performance.now()
-    entry.sent = draft.record
-    this.#write(draft, over, (error, result) => {
-      if (isWritten(result)) {
-        this.#end(plan, result, sentAt)
-      } else if (error instanceof ConnectionLostError) {
-        entry.deadline = this.#ticks + (TICKS * error.remaining) / this.#context.settings.timeout
-        this.#start(entry, null, { plan, draft, over })
-      } else if (error !== null) {
-        this.#fail([entry], error)
-        this.#next(null)
-      } else {
-        entry.sent = null
-        this.#start(entry, result, null)
-      }
-    })
+  /** What was under way has ended, or could not: goes on, with what lies there, if that is known. */
+  start(known: SessionRecord | null, lost: Lost | null): void {
+    this.#group = this.#group.filter(entry => !entry.isOver)
+    for (const entry of this.#group) this.#limit(entry, lost?.remaining)
+    this.#release(({ after }) => after.isOver)
+    if (this.#group.length + this.#waiting.length === 0) this.#stop()
+    else void this.#work(known, lost)
   }
 
   add(change: Change<unknown>, done: Done<unknown>): void {
-    this.#push(newEntry(change, done, new AsyncResource('SESSION_CHANGE')))
+    this.push(new Entry(change, done, new AsyncResource('SESSION_CHANGE')))
   }
 
   wait(task: () => void): void {
     const after = (this.#waiting.at(-1) ?? this.#group.at(-1)) as Entry
-    this.#ticker ??= setInterval(() => this.#tick(), this.#context.settings.timeout / TICKS)
     this.#readers.push({ task: AsyncResource.bind(task), after, deadline: this.#ticks + TICKS / 2 })
   }
 
-  /** A change that had been set aside has decided: it goes on in this queue, which may be a new one. */
-  resume(entry: Entry): void {
-    const isFresh = this.#group.length === 0 && this.#waiting.length === 0
-    this.#push(entry)
-    if (isFresh) void this.#work(null, null)
-  }
-
-  #push(entry: Entry): void {
+  push(entry: Entry): void {
     this.#limit(entry)
     this.#waiting.push(entry)
   }
 
-  /** The end of a write without a conflict: the hot path. */
-  #end(plan: Plan, record: SessionRecord, seenAt: number | null): void {
-    this.#settle(plan, record, seenAt)
-    this.#next(record)
-  }
-
-  /** Goes on with those that wait; what lies there is known where nobody else has written. */
-  #next(known: SessionRecord | null): void {
-    if (this.#waiting.length === 0) this.#stop()
-    else void this.#work(known, null)
-  }
-
-  #start(entry: Entry, known: SessionRecord | null, lost: Lost | null): void {
-    this.#limit(entry)
-    void this.#work(known, lost)
-  }
-
-  /** From its first wait on a change has the time of one operation. */
-  #limit(entry: Entry): void {
-    this.#ticker ??= setInterval(() => this.#tick(), this.#context.settings.timeout / TICKS)
-    if (!entry.change.isPatient && entry.deadline === Infinity) entry.deadline = this.#ticks + TICKS
+  /** From its first wait on a change has the time of one operation; or what is left of it, in milliseconds. */
+  #limit(entry: Entry, left: number = this.#context.settings.timeout): void {
+    if (entry.change.isPatient || entry.deadline !== Infinity) return
+    entry.deadline = this.#ticks + (TICKS * left) / this.#context.settings.timeout
   }
 
   #stop(): void {
@@ -159,7 +108,8 @@ export class Queue {
       try {
         known = await this.#carryOut(known, lost)
       } catch (thrown) {
-        this.#fail(this.#group, asError(thrown))
+        fail(this.#group, asError(thrown))
+        this.#release(({ after }) => after.isOver)
         known = null
       }
       lost = null
@@ -200,7 +150,7 @@ export class Queue {
         this.#settle(plan, known, sentAt)
         return known
       }
-      if (draft.user !== listed && this.#isUnlisted(draft, known)) {
+      if (draft.user !== listed && isUnlisted(this.#context, draft, known)) {
         await this.#list(plan, draft)
         listed = draft.user
         // Nobody is told of a failure and gets a session all the same.
@@ -219,7 +169,7 @@ export class Queue {
         known = result
       } catch (error) {
         if (!(error instanceof ConnectionLostError)) throw error
-        lost = { plan, draft, over }
+        lost = { plan, draft, over, remaining: error.remaining }
         known = null
       }
     }
@@ -231,7 +181,7 @@ export class Queue {
     this.#waiting = []
     const tired = all.filter(entry => !entry.isOver && entry.attempts++ >= MOST_ATTEMPTS)
     if (tired.length > 0) {
-      this.#fail(
+      fail(
         tired,
         new MemcachedStoreError('ERR_CONFLICT', 'Too many overlapping changes of one session: try again'),
       )
@@ -251,7 +201,7 @@ export class Queue {
     for (const { entry } of plan.parts) {
       if (entry.isOver || entry.sent === null) continue
       if (!isUndone && entry.change.doubted?.(entry.sent) === 'fails') {
-        this.#fail(
+        fail(
           [entry],
           new MemcachedStoreError(
             'ERR_UNAVAILABLE',
@@ -326,29 +276,11 @@ export class Queue {
 
   #put(draft: Draft, over: SessionRecord): Promise<WriteResult> {
     return new Promise((resolve, reject) => {
-      this.#write(draft, over, (error, result) => {
+      write(this.#context, this.#sid, draft, over, (error, result) => {
         if (error !== null) reject(error)
         else resolve(result)
       })
     })
-  }
-
-  #write(
-    { record, lifetime }: Draft,
-    over: SessionRecord,
-    done: (error: MemcachedStoreError | null, result: WriteResult) => void,
-  ): void {
-    const { sessions } = this.#context
-    if (lifetime === null) sessions.bury(this.#sid, record.text, done)
-    else sessions.write(this.#sid, record.text, lifetime.left + lifetime.slack, over, done)
-  }
-
-  /** Is it about to become a session of somebody whose index need not hold it yet? */
-  #isUnlisted({ user, isListed }: Draft, known: SessionRecord): boolean {
-    if (user === undefined || isListed) return false
-    const { codec, settings } = this.#context
-    const stored = known.kind === 'stored' ? codec.decode(known.text) : null
-    return stored === null || knownUser(settings, stored) !== user
   }
 
   async #list({ parts }: Plan, { user, lifetime }: Draft): Promise<void> {
@@ -357,44 +289,15 @@ export class Queue {
     for (const { entry } of parts) entry.change.listed?.(at)
   }
 
-  /** @param seenAt - when that lay there, at the earliest; null where it is only what a request has read once. */
-  #settle({ parts, draft }: Plan, record: SessionRecord, seenAt: number | null): void {
-    const { counts, emit, touched } = this.#context
-    if (draft !== null) {
-      if (draft.lifetime === null) touched.forget(this.#sid)
-      else keepListed(this.#context, draft.user, this.#sid, draft.lifetime)
-    }
-    for (const { entry, decision } of parts) {
-      if (entry.isOver) continue
-      const { error, outcome } = decision
-      entry.sent = null
-      if (error === undefined && seenAt !== null) entry.change.settled?.(decision, record, seenAt)
-      if (decision.draft !== null) counts.writes++
-      if (outcome !== undefined) {
-        counts.conflicts++
-        if (outcome === 'merged') counts.merges++
-        emit('conflict', this.#sid, { outcome })
-      }
-      finish(entry, error ?? null, decision.result)
-    }
-    this.#release(({ after }) => after.isOver)
-  }
-
-  #fail(entries: readonly Entry[], error: Error): void {
-    for (const entry of entries) {
-      if (entry.isOver) continue
-      entry.change.failed?.(entry.sent)
-      finish(entry, error, undefined)
-    }
+  #settle({ parts, draft }: Plan, record: SessionRecord, seenAt: number): void {
+    if (draft !== null) follow(this.#context, this.#sid, draft)
+    for (const { entry, decision } of parts) settle(this.#context, this.#sid, entry, decision, record, seenAt)
     this.#release(({ after }) => after.isOver)
   }
 
   #expire(entry: Entry): void {
     const { timeout } = this.#context.settings
-    this.#fail(
-      [entry],
-      new MemcachedStoreError('ERR_TIMEOUT', `A session was not changed within ${timeout} ms`),
-    )
+    fail([entry], new MemcachedStoreError('ERR_TIMEOUT', `A session was not changed within ${timeout} ms`))
   }
 
   #release(isFree: (reader: Reader) => boolean): void {
@@ -411,11 +314,4 @@ export class Queue {
     }
     this.#release(({ deadline }) => deadline <= this.#ticks)
   }
-}
-
-/** What lies there now; where nothing was written, that nothing does, or null where it has changed. */
-type WriteResult = SessionRecord | null
-
-function isWritten(result: WriteResult): result is SessionRecord {
-  return result !== null && result.kind !== 'missing'
 }

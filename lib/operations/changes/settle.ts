@@ -1,0 +1,78 @@
+import type { MemcachedStoreError } from '../../errors.ts'
+import type { SessionRecord } from '../../storage/record.ts'
+import type { Context } from '../context.ts'
+import { keepListed } from '../users/enlist.ts'
+import { knownUser } from '../users/user-of.ts'
+import type { Decision, Draft } from './change.ts'
+import { type Entry, finish } from './entry.ts'
+
+/** What lies there now; where nothing was written, that nothing does, or null where it has changed. */
+export type WriteResult = SessionRecord | null
+
+/** Writes a draft on the condition that this is still there. */
+export function write(
+  { sessions }: Context,
+  sid: string,
+  { record, lifetime }: Draft,
+  over: SessionRecord,
+  done: (error: MemcachedStoreError | null, result: WriteResult) => void,
+): void {
+  if (lifetime === null) sessions.bury(sid, record.text, done)
+  else sessions.write(sid, record.text, lifetime.left + lifetime.slack, over, done)
+}
+
+export function isWritten(result: WriteResult): result is SessionRecord {
+  return result !== null && result.kind !== 'missing'
+}
+
+/** Is it about to become a session of somebody whose index need not hold it yet? */
+export function isUnlisted(
+  { codec, settings }: Context,
+  { user, isListed }: Draft,
+  known: SessionRecord,
+): boolean {
+  if (user === undefined || isListed) return false
+  const stored = known.kind === 'stored' ? codec.decode(known.text) : null
+  return stored === null || knownUser(settings, stored) !== user
+}
+
+/** A draft has been written: what goes on beside the request. */
+export function follow(context: Context, sid: string, { lifetime, user }: Draft): void {
+  if (lifetime === null) context.touched.forget(sid)
+  else keepListed(context, user, sid, lifetime)
+}
+
+/**
+ * A change is done, and this lies there: its caller is told.
+ *
+ * @param seenAt - when that lay there, at the earliest; null where it is only what a request has read once.
+ */
+export function settle(
+  { counts, emit }: Context,
+  sid: string,
+  entry: Entry,
+  decision: Decision<unknown>,
+  record: SessionRecord,
+  seenAt: number | null,
+): void {
+  if (entry.isOver) return
+  const { draft, error, outcome, result } = decision
+  entry.sent = null
+  if (error === undefined && seenAt !== null) entry.change.settled?.(decision, record, seenAt)
+  if (draft !== null) counts.writes++
+  if (outcome !== undefined) {
+    counts.conflicts++
+    if (outcome === 'merged') counts.merges++
+    emit('conflict', sid, { outcome })
+  }
+  finish(entry, error ?? null, result)
+}
+
+/** These changes have failed, and their callers are told. */
+export function fail(entries: readonly Entry[], error: Error): void {
+  for (const entry of entries) {
+    if (entry.isOver) continue
+    entry.change.failed?.(entry.sent)
+    finish(entry, error, undefined)
+  }
+}
