@@ -206,12 +206,19 @@ describe.skipIf(memcached === undefined)('a session that cannot be serialized', 
     return Object.assign(data, { toJSON })
   }
   const nothing = (data: Data): Data => Object.assign(data, { toJSON: () => undefined })
+  const cookieless = (data: Data): Data => Object.assign(data, { toJSON: () => ({ a: 2 }) })
+  const deep = (data: Data): Data => {
+    const levels = 100_000
+    return Object.assign(data, { deep: JSON.parse('['.repeat(levels) + ']'.repeat(levels)) })
+  }
 
   test.each([
     ['a cycle', cycle, TypeError],
     ['a BigInt', bigint, TypeError],
     ['a toJSON that throws', throwing, RangeError],
     ['a toJSON that gives nothing', nothing, TypeError],
+    ['a toJSON that drops the cookie', cookieless, TypeError],
+    ['100,000 levels', deep, TypeError],
   ])('%s: an error, and the old value stays', async (_, spoil, type) => {
     const store = create()
     const sid = randomUUID()
@@ -238,6 +245,10 @@ describe.skipIf(memcached === undefined)('a session that cannot be serialized', 
   test.each([
     ['an invalid date', { expires: new Date(Number.NaN) }],
     ['NaN for maxAge', { maxAge: Number.NaN }],
+    ['NaN for originalMaxAge', { originalMaxAge: Number.NaN, expires: new Date(Date.now() + 60_000) }],
+    ['Infinity for originalMaxAge', { originalMaxAge: Infinity }],
+    ['text for originalMaxAge', { originalMaxAge: '5000' }],
+    ['a path that cannot be sent', { path: '/ü' }],
   ])('%s in the cookie: a TypeError, and the old value stays', async (_, cookie) => {
     const store = create()
     const sid = randomUUID()
