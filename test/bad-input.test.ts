@@ -99,6 +99,29 @@ describe.skipIf(memcached === undefined)('an id that cannot be a key', () => {
     expect(await store.get(sid)).toMatchObject({ a: 1 })
   })
 
+  test.each([0, 511, 512, 600])(
+    'one of many that is no id at all, at %d: a TypeError, and nothing is read',
+    async at => {
+      await using proxy = await TcpProxy.start(memcached ?? '')
+      const store = create({ servers: proxy.address })
+      const sids: unknown[] = Array.from({ length: 700 }, (_, sid) => String(sid))
+      await store.getMany(sids as string[])
+      proxy.requests.clear()
+      for (const bad of [undefined, null, 7, {}]) {
+        sids[at] = bad
+        await expect(store.getMany(sids as string[])).rejects.toThrow(
+          /^Expected `sids` to hold strings, got /,
+        )
+        const calls: unknown[] = []
+        store.getMany(sids as string[], error => calls.push(error))
+        await until(() => calls.length > 0)
+        await store.get('another')
+        expect(calls).toEqual([expect.any(TypeError)])
+      }
+      expect(proxy.count()).toBe(4)
+    },
+  )
+
   test('does not disturb other sessions on the connection', async () => {
     const store = create()
     const good = Array.from({ length: 50 }, () => randomUUID())

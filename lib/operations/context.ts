@@ -8,6 +8,7 @@ import type { Changes } from './changes/changes.ts'
 import type { Counts } from './counts.ts'
 import type { Turns } from './locks/turns.ts'
 import type { Recent } from './recent.ts'
+import type { Listing } from './users/enlist.ts'
 import type { WaitingChange } from './users/user-index.ts'
 
 /** What the operations work with: one set per store. */
@@ -21,8 +22,8 @@ export interface Context {
   readonly changes: Changes
   /** Sessions without a date in their cookie, and when they were last touched. */
   readonly touched: Recent
-  /** Sessions that have been seen to be in their user's index, and when. */
-  readonly listed: Recent
+  /** Sessions that have been seen to be in their user's index, when, and until when that is kept. */
+  readonly listed: Recent<Listing>
   /** Changes that wait for others of the same user's index. */
   readonly indexChanges: Map<string, WaitingChange[]>
   /** Users whose index is being looked through. */
