@@ -6,7 +6,7 @@ import type { Keys } from '../session/key.ts'
 import type { Sessions } from '../storage/sessions.ts'
 import type { Changes } from './changes/changes.ts'
 import type { Counts } from './counts.ts'
-import type { Turns } from './locks/turns.ts'
+import type { Locks } from './locks/locks.ts'
 import type { Recent } from './recent.ts'
 import type { Listing } from './users/enlist.ts'
 import type { WaitingChange } from './users/user-index.ts'
@@ -28,8 +28,7 @@ export interface Context {
   readonly indexChanges: Map<string, WaitingChange[]>
   /** Users whose index is being looked through. */
   readonly reviews: Set<string>
-  /** Those of this process that want the lock of a session. */
-  readonly turns: Turns
+  readonly locks: Locks
   readonly counts: Counts
   /** Tells the store's listeners, on a fresh tick: a throw of theirs must not meet our code. */
   emit<E extends keyof StoreEvents>(event: E, ...args: StoreEvents[E]): void
