@@ -5,11 +5,6 @@ import { CookieCheck } from './cookie-check.ts'
 /** How long a session lives, in seconds, decided by the application. */
 export type TtlFunction = (session: SessionData, sid: string) => number
 
-/** memcached reads an expiration over 30 days as Unix time (protocol.txt, "Expiration times"). */
-const RELATIVE_LIMIT = 60 * 60 * 24 * 30
-/** The field is 32 bits wide. */
-const ABSOLUTE_LIMIT = 0xffff_ffff
-const NEVER = 0
 const MOST_SLACK = 300_000
 /** How long one computed ISO string serves for comparing. */
 const HORIZON = 1000
@@ -96,17 +91,6 @@ export class Expiry {
     if (typeof this.#ttl === 'function') return left
     if (typeof cookie.originalMaxAge === 'number') return cookie.originalMaxAge
     return expires === undefined && typeof cookie.maxAge !== 'number' ? this.#ttl * 1000 : 0
-  }
-
-  /**
-   * memcached's expiration field for something that lives so long. Rounded up and a second more, since memcached's clock
-   * has whole seconds and an item set with 1 may live a moment only.
-   */
-  expiration(milliseconds: number): number {
-    const seconds = Math.ceil(milliseconds / 1000) + 1
-    if (seconds <= RELATIVE_LIMIT) return seconds
-    const absolute = Math.ceil((Date.now() + milliseconds) / 1000) + 1
-    return absolute <= ABSOLUTE_LIMIT ? absolute : NEVER
   }
 
   /**

@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import { afterEach, describe, expect, inject, test, vi } from 'vitest'
 import { MemcachedStore } from '../../lib/index.ts'
 import { Expiry, expiresOf } from '../../lib/session/expiry.ts'
+import { expiration } from '../../lib/storage/expiration.ts'
 import { RawMemcached } from '../contract/raw-memcached.ts'
 
 const SECOND = 1000
@@ -147,7 +148,7 @@ describe('slack', () => {
           [decided, fresh(60_000)],
         ] as const) {
           const { left, slack } = expiry.of(session, 'sid')
-          const field = expiry.expiration(left + slack)
+          const field = expiration(left + slack)
           if (field > 30 * 86_400) return
           // Set for `field` seconds it lives for more than `field - 1` and at most `field`.
           expect(field - 1).toBeGreaterThanOrEqual(life + slack / SECOND)
@@ -169,8 +170,6 @@ describe('slack', () => {
 })
 
 describe('memcached’s expiration field', () => {
-  const expiry = new Expiry(100, undefined)
-
   test.each([
     ['a moment', 0.001, 2],
     ['a second', SECOND, 2],
@@ -184,7 +183,7 @@ describe('memcached’s expiration field', () => {
     ['for ever', Infinity, 0],
   ])('%s', (_, milliseconds, field) => {
     at(NOW)
-    expect(expiry.expiration(milliseconds)).toBe(field)
+    expect(expiration(milliseconds)).toBe(field)
   })
 
   test('lasts the life, and at most two seconds more, under the 30-day rule', () => {
@@ -197,7 +196,7 @@ describe('memcached’s expiration field', () => {
         fc.integer({ min: NOW - 365 * DAY, max: NOW + 3650 * DAY }),
         (milliseconds, now) => {
           at(now)
-          const field = expiry.expiration(milliseconds)
+          const field = expiration(milliseconds)
           // As memcached reads it (protocol.txt, "Expiration times").
           const lasts = field <= 30 * 86_400 ? field * SECOND : field * SECOND - now
           expect(field).toBe(field >>> 0)

@@ -150,7 +150,6 @@ describe.skipIf(memcached === undefined)(
       'domain',
       'sameSite',
       'priority',
-      'secure',
       'httpOnly',
       'partitioned',
       'data',
