@@ -2,7 +2,7 @@ import { fork } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
-import { describe, expect, inject, onTestFinished, test } from 'vitest'
+import { describe, expect, inject, onTestFinished, test, vi } from 'vitest'
 import { MemcachedStore, type MemcachedStoreOptions } from '../../lib/index.ts'
 import { Keys } from '../../lib/session/key.ts'
 import { RawMemcached } from '../contract/raw-memcached.ts'
@@ -108,12 +108,12 @@ describe.skipIf(memcached === undefined)('a store that closes', () => {
     const waiting = store.withLock(sid, () => expect.unreachable())
     const outcome = expect(waiting).rejects.toMatchObject({ code: 'ERR_CLOSED' })
     await store.close()
+    await outcome
     expect(await raw.get(key)).toBeNull()
     expect(held.signal.reason).toMatchObject({ code: 'ERR_CLOSED' })
     expect(await create(memcached).withLock(sid, () => 'mine', { wait: 0 })).toBe('mine')
     held.end()
     expect(await held.done).toMatchObject({ code: 'ERR_CLOSED' })
-    await outcome
     expect(conflicts).toEqual([])
   })
 
@@ -153,6 +153,22 @@ describe.skipIf(memcached === undefined)('a store that closes', () => {
     await held.done
     await server.kill()
   })
+})
+
+test.skipIf(memcached === undefined)('a process that slept while it got a lock looks again', async () => {
+  const { store, proxy, raw } = await connected()
+  vi.useFakeTimers({ toFake: ['performance'] })
+  onTestFinished(() => void vi.useRealTimers())
+  const added = proxy.holdFrom(OPCODE.add)
+  const refused = store.withLock(sid, () => expect.unreachable(), { lease: 2, wait: 0 })
+  const outcome = expect(refused).rejects.toMatchObject({ status: 503 })
+  await added
+  // Its lease ends, and somebody else comes.
+  vi.advanceTimersByTime(2000)
+  await raw.set(key, 'somebody else')
+  await proxy.pass()
+  await outcome
+  expect((await raw.get(key))?.value).toBe('somebody else')
 })
 
 test.skipIf(memcached === undefined)(

@@ -63,7 +63,10 @@ function check(name: string, value: unknown, least: number, most: number): void 
 export async function acquire(context: Context, sid: string, { wait, lease }: LockSettings): Promise<Lease> {
   const { locks } = context
   const end = performance.now() + wait * 1000
-  if (!(await locks.turns.take(sid, wait * 1000))) throw busy(wait)
+  if (!(await locks.turns.take(sid, wait * 1000))) {
+    locks.throwIfClosed()
+    throw busy(wait)
+  }
   const held = new Lease(context, sid, randomUUID(), lease)
   locks.add(held)
   try {

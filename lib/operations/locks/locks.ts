@@ -23,10 +23,11 @@ export class Locks {
 
   /**
    * For a store that closes, while it still has its connections: frees every lock, and tells those who hold
-   * one that they do no more. Takes the time of a few operations, and does not fail.
+   * one, or wait for one, that they do no more. Takes the time of a few operations, and does not fail.
    */
   async releaseAll(): Promise<void> {
     this.#isClosed = true
+    this.turns.end()
     await Promise.all(Array.from(this.#leases, lease => lease.end(closed())))
   }
 
