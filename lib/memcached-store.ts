@@ -10,7 +10,7 @@ import { clear } from './operations/listing/clear.ts'
 import { everyId, everySession, type ListedSession } from './operations/listing/list.ts'
 import { type ExclusiveMiddleware, exclusive } from './operations/locks/exclusive.ts'
 import { type Lock, type LockOptions, withLock } from './operations/locks/lock.ts'
-import { Turns } from './operations/locks/turns.ts'
+import { Locks } from './operations/locks/locks.ts'
 import { read } from './operations/read.ts'
 import { readMany } from './operations/read-many.ts'
 import { Recent } from './operations/recent.ts'
@@ -86,7 +86,7 @@ export class MemcachedStore extends Store {
       listed: new Recent(MOST_REMEMBERED),
       indexChanges: new Map(),
       reviews: new Set(),
-      turns: new Turns(),
+      locks: new Locks(),
       counts: createCounts(),
       emit,
     }
@@ -285,7 +285,10 @@ export class MemcachedStore extends Store {
     return session
   }
 
-  /** Lets operations on their way end, but for listings, then closes every connection. A client of your own stays open. */
+  /**
+   * Lets operations on their way end, but for listings, frees the locks that are held, then closes every
+   * connection. A client of your own stays open.
+   */
   close(): Promise<void>
   close(callback: Callback): void
   close(callback?: Callback): Promise<void> | void {
@@ -299,6 +302,7 @@ export class MemcachedStore extends Store {
         this.#idle = resolve
       })
     }
+    await this.#context.locks.releaseAll()
     await this.#context.cluster.close()
   }
 

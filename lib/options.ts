@@ -58,7 +58,8 @@ export interface MemcachedStoreOptions {
 
   /**
    * Seconds a session lives where its cookie has no expiry; or a function that decides for every
-   * session, whatever its cookie says. 0 or less destroys the session.
+   * session, whatever its cookie says. 0 or less destroys the session. A fraction is rounded up, since
+   * memcached alone ends such a session, by whole seconds.
    *
    * @defaultValue 86400
    */
@@ -66,7 +67,8 @@ export interface MemcachedStoreOptions {
 
   /**
    * Seconds a session's stored expiry may lag behind, so that requests that only read cost no write.
-   * No session dies earlier for it; one may live this much longer. 0 refreshes on every request.
+   * No session dies earlier for it; one may live this much longer, and a second. 0 refreshes on every
+   * request. Rounded down to whole seconds for sessions that memcached alone ends: see `ttl`.
    *
    * @defaultValue 1 % of the session's life, at most 300
    */

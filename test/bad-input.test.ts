@@ -99,6 +99,29 @@ describe.skipIf(memcached === undefined)('an id that cannot be a key', () => {
     expect(await store.get(sid)).toMatchObject({ a: 1 })
   })
 
+  test.each([0, 511, 512, 600])(
+    'one of many that is no id at all, at %d: a TypeError, and nothing is read',
+    async at => {
+      await using proxy = await TcpProxy.start(memcached ?? '')
+      const store = create({ servers: proxy.address })
+      const sids: unknown[] = Array.from({ length: 700 }, (_, sid) => String(sid))
+      await store.getMany(sids as string[])
+      proxy.requests.clear()
+      for (const bad of [undefined, null, 7, {}]) {
+        sids[at] = bad
+        await expect(store.getMany(sids as string[])).rejects.toThrow(
+          /^Expected `sids` to hold strings, got /,
+        )
+        const calls: unknown[] = []
+        store.getMany(sids as string[], error => calls.push(error))
+        await until(() => calls.length > 0)
+        await store.get('another')
+        expect(calls).toEqual([expect.any(TypeError)])
+      }
+      expect(proxy.count()).toBe(4)
+    },
+  )
+
   test('does not disturb other sessions on the connection', async () => {
     const store = create()
     const good = Array.from({ length: 50 }, () => randomUUID())
@@ -206,12 +229,19 @@ describe.skipIf(memcached === undefined)('a session that cannot be serialized', 
     return Object.assign(data, { toJSON })
   }
   const nothing = (data: Data): Data => Object.assign(data, { toJSON: () => undefined })
+  const cookieless = (data: Data): Data => Object.assign(data, { toJSON: () => ({ a: 2 }) })
+  const deep = (data: Data): Data => {
+    const levels = 100_000
+    return Object.assign(data, { deep: JSON.parse('['.repeat(levels) + ']'.repeat(levels)) })
+  }
 
   test.each([
     ['a cycle', cycle, TypeError],
     ['a BigInt', bigint, TypeError],
     ['a toJSON that throws', throwing, RangeError],
     ['a toJSON that gives nothing', nothing, TypeError],
+    ['a toJSON that drops the cookie', cookieless, TypeError],
+    ['100,000 levels', deep, TypeError],
   ])('%s: an error, and the old value stays', async (_, spoil, type) => {
     const store = create()
     const sid = randomUUID()
@@ -238,6 +268,10 @@ describe.skipIf(memcached === undefined)('a session that cannot be serialized', 
   test.each([
     ['an invalid date', { expires: new Date(Number.NaN) }],
     ['NaN for maxAge', { maxAge: Number.NaN }],
+    ['NaN for originalMaxAge', { originalMaxAge: Number.NaN, expires: new Date(Date.now() + 60_000) }],
+    ['Infinity for originalMaxAge', { originalMaxAge: Infinity }],
+    ['text for originalMaxAge', { originalMaxAge: '5000' }],
+    ['a path that cannot be sent', { path: '/ü' }],
   ])('%s in the cookie: a TypeError, and the old value stays', async (_, cookie) => {
     const store = create()
     const sid = randomUUID()

@@ -6,8 +6,9 @@ import type { Keys } from '../session/key.ts'
 import type { Sessions } from '../storage/sessions.ts'
 import type { Changes } from './changes/changes.ts'
 import type { Counts } from './counts.ts'
-import type { Turns } from './locks/turns.ts'
+import type { Locks } from './locks/locks.ts'
 import type { Recent } from './recent.ts'
+import type { Listing } from './users/enlist.ts'
 import type { WaitingChange } from './users/user-index.ts'
 
 /** What the operations work with: one set per store. */
@@ -21,14 +22,13 @@ export interface Context {
   readonly changes: Changes
   /** Sessions without a date in their cookie, and when they were last touched. */
   readonly touched: Recent
-  /** Sessions that have been seen to be in their user's index, and when. */
-  readonly listed: Recent
+  /** Sessions that have been seen to be in their user's index, when, and until when that is kept. */
+  readonly listed: Recent<Listing>
   /** Changes that wait for others of the same user's index. */
   readonly indexChanges: Map<string, WaitingChange[]>
   /** Users whose index is being looked through. */
   readonly reviews: Set<string>
-  /** Those of this process that want the lock of a session. */
-  readonly turns: Turns
+  readonly locks: Locks
   readonly counts: Counts
   /** Tells the store's listeners, on a fresh tick: a throw of theirs must not meet our code. */
   emit<E extends keyof StoreEvents>(event: E, ...args: StoreEvents[E]): void

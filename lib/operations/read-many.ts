@@ -5,13 +5,21 @@ import { read } from './read.ts'
 /** So many reads are on their way at a time: enough to fill a pipeline, few enough for its queue. */
 const AT_ONCE = 512
 
-/** Reads many sessions, pipelined. The map holds those that were found; the first failure ends it. */
+/**
+ * Reads many sessions, pipelined. The map holds those that were found; the first failure ends it.
+ *
+ * @throws TypeError - for an id that is no string, before anything is read.
+ */
 export function readMany(
   context: Context,
   sids: Iterable<string>,
   done: Done<Map<string, SessionData>>,
 ): void {
   const wanted = [...new Set(sids)]
+  for (const sid of wanted) {
+    // Most are read in a callback of another, where nobody would catch it.
+    if (typeof sid !== 'string') throw new TypeError(`Expected \`sids\` to hold strings, got (${typeof sid})`)
+  }
   const found = new Map<string, SessionData>()
   let next = 0
   let left = wanted.length

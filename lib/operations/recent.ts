@@ -1,7 +1,10 @@
-/** A small bounded memory of what happened to a key last. */
-export class Recent {
+/**
+ * A small bounded memory of what happened to a key last. Counts time that only moves forward: a clock that
+ * is set back must not make a moment last for hours.
+ */
+export class Recent<T = undefined> {
   readonly #most: number
-  readonly #times: Map<string, number> = new Map()
+  readonly #notes: Map<string, Note<T>> = new Map()
 
   constructor(most: number) {
     this.#most = most
@@ -9,23 +12,34 @@ export class Recent {
 
   /** Has this key been noted in the last so many milliseconds? */
   within(key: string, span: number): boolean {
-    const time = this.#times.get(key)
-    return time !== undefined && Date.now() - time < span
+    const note = this.#notes.get(key)
+    return note !== undefined && performance.now() - note.at < span
   }
 
-  note(key: string): void {
+  /** What was noted of this key in the last so many milliseconds. */
+  find(key: string, span: number): T | undefined {
+    return this.within(key, span) ? this.#notes.get(key)?.what : undefined
+  }
+
+  note(key: string, what?: T): void {
     // A Map keeps the order of insertion, so the first key is the one noted longest ago.
-    this.#times.delete(key)
-    this.#times.set(key, Date.now())
-    if (this.#times.size > this.#most) {
-      for (const oldest of this.#times.keys()) {
-        this.#times.delete(oldest)
+    this.#notes.delete(key)
+    this.#notes.set(key, { at: performance.now(), what })
+    if (this.#notes.size > this.#most) {
+      for (const oldest of this.#notes.keys()) {
+        this.#notes.delete(oldest)
         break
       }
     }
   }
 
   forget(key: string): void {
-    this.#times.delete(key)
+    this.#notes.delete(key)
   }
+}
+
+interface Note<T> {
+  /** A time of `performance.now()`. */
+  readonly at: number
+  readonly what: T | undefined
 }

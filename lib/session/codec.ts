@@ -18,19 +18,37 @@ export const TOMBSTONE = 0x0001_0000
 /** The key is a hash; the value begins with the id as a JSON string and a newline. */
 export const NAMED = 0x0002_0000
 
+/**
+ * So many objects and arrays may lie in one another, the session itself counted: each request on a deeper
+ * one would fail. express-session stringifies sessions with a replacer, whose recursion ends at 2,200 arrays
+ * on an empty stack (Node 20), and an application's stack is not empty.
+ */
+export const DEEPEST = 1000
+
 /** Session to text and back. */
 export class Codec {
   readonly #serializer: Serializer
+  readonly #isJson: boolean
 
   constructor(serializer: Serializer) {
     this.#serializer = serializer
+    this.#isJson = serializer.stringify === JSON.stringify
   }
 
-  /** @throws whatever the serializer throws (a cycle, a BigInt), or a TypeError if it gives no string. */
+  /**
+   * @throws whatever the serializer throws (a cycle, a BigInt); a TypeError if it gives no string, or one
+   *   in which {@link decode} would find no session.
+   */
   encode(session: SessionData): string {
-    const text: unknown = this.#serializer.stringify(session)
+    const text = this.#stringify(session)
     if (typeof text !== 'string') {
       throw new TypeError(`Expected \`serializer.stringify\` to return a string, got (${typeof text})`)
+    }
+    if (this.#mayBeDeep(text) && isDeep(session)) throw tooDeep()
+    if (!text.startsWith(COOKIE_FIRST) && this.decode(text) === null) {
+      throw new TypeError(
+        'Expected the text of a session to hold it with its `cookie`: look at its `toJSON`, and at the `serializer`',
+      )
     }
     return text
   }
@@ -39,11 +57,50 @@ export class Codec {
   decode(text: string): SessionData | null {
     try {
       const value = this.#serializer.parse(text)
-      return isSession(value) ? value : null
+      return isSession(value) && !(this.#mayBeDeep(text) && isDeep(value)) ? value : null
     } catch {
       return null
     }
   }
+
+  #stringify(session: SessionData): unknown {
+    try {
+      return this.#serializer.stringify(session)
+    } catch (error) {
+      // The stack ran out.
+      throw error instanceof RangeError && isDeep(session) ? tooDeep() : error
+    }
+  }
+
+  /** Says no at once of what most sessions are; of a serializer's own format nothing is known. */
+  #mayBeDeep(text: string): boolean {
+    // In JSON a level has a bracket at either end.
+    return this.#isJson ? text.length > 2 * DEEPEST && opens(text, DEEPEST) : true
+  }
+}
+
+/** Are there more opening brackets than so many? Faster than looking at what is between them. */
+function opens(text: string, most: number): boolean {
+  let count = 0
+  for (const bracket of '{[') {
+    for (let at = text.indexOf(bracket); at !== -1; at = text.indexOf(bracket, at + 1)) {
+      if (++count > most) return true
+    }
+  }
+  return false
+}
+
+/** Is this nested more deeply than {@link DEEPEST}, as JSON sees it? */
+function isDeep(value: unknown, levels: number = DEEPEST): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  const { toJSON } = value as { toJSON?: unknown }
+  const seen: unknown = typeof toJSON === 'function' ? toJSON.call(value) : value
+  if (typeof seen !== 'object' || seen === null) return false
+  return levels === 0 || Object.values(seen).some(inner => isDeep(inner, levels - 1))
+}
+
+function tooDeep(): TypeError {
+  return new TypeError(`Expected a session to be nested at most ${DEEPEST} levels deep, got more`)
 }
 
 /** express-session cannot do without `cookie` (its `Store.createSession` reads `sess.cookie.expires`). */

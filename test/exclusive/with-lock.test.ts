@@ -235,6 +235,34 @@ describe.skipIf(memcached === undefined)('a lock amid faults', () => {
     expect(await raw.get(keyOf('freed'))).toBeNull()
   })
 
+  test('is freed although its connection was replaced while it was held', async () => {
+    const result = await store.withLock('replaced', async () => {
+      proxy.cutNow('fin')
+      await until(() =>
+        store.get('warm').then(
+          () => true,
+          () => false,
+        ),
+      )
+      return 1
+    })
+    expect(result).toBe(1)
+    expect(await raw.get(keyOf('replaced'))).toBeNull()
+  })
+
+  test('is freed although the request that was to free it was lost', async () => {
+    proxy.requests.clear()
+    const done = store.withLock('lost', () => {
+      proxy.silence()
+      return 1
+    })
+    await until(() => proxy.count(OPCODE.delete) === 1)
+    proxy.cutNow('fin')
+    await proxy.pass()
+    expect(await done).toBe(1)
+    await until(async () => (await raw.get(keyOf('lost'))) === null)
+  })
+
   test('stays ours although the reply to a renewal was lost', async () => {
     await store.withLock(
       'renewed',

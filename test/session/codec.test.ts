@@ -1,13 +1,27 @@
 import session, { type SessionData } from 'express-session'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { addName, Codec, isSession, isUnmodified, parseJson, splitName } from '../../lib/session/codec.ts'
+import {
+  addName,
+  Codec,
+  DEEPEST,
+  isSession,
+  isUnmodified,
+  parseJson,
+  splitName,
+} from '../../lib/session/codec.ts'
 
 const codec = new Codec({ stringify: JSON.stringify, parse: parseJson })
 const PROTO = '__proto__'
 
 function sessionOf(data: object = {}, cookie: unknown = { path: '/' }): SessionData {
   return { cookie, ...data } as SessionData
+}
+
+function nested(levels: number): unknown {
+  let value: unknown = '\u0001'
+  for (let level = 0; level < levels; level++) value = { value }
+  return value
 }
 
 /** What `parseJson` is to give, found another way. */
@@ -36,14 +50,13 @@ describe('a session comes back as JSON gives it', () => {
     )
   })
 
-  test('however deeply it is nested', () => {
-    let value: unknown = '\u0001'
-    for (let depth = 0; depth < 1500; depth++) value = { value }
-    const text = `{"cookie":{},"value":${'{"value":'.repeat(100_000)}"\\u0001"${'}'.repeat(100_000)}}`
-    expect(codec.encode(codec.decode(JSON.stringify(sessionOf({ value }))) as SessionData)).toBe(
-      JSON.stringify(sessionOf({ value })),
-    )
-    expect(codec.decode(text)).not.toBeNull()
+  test('nested as deeply as express-session can take', () => {
+    // The session is a level itself, and the cookie lies in another.
+    const stored = sessionOf({ value: nested(DEEPEST - 1) })
+    expect(codec.encode(codec.decode(JSON.stringify(stored)) as SessionData)).toBe(JSON.stringify(stored))
+    // Many brackets, and not deep.
+    const wide = sessionOf({ value: Array.from({ length: 3 * DEEPEST }, () => ({ a: ['{'] })) })
+    expect(codec.decode(codec.encode(wide))).toEqual(wide)
   })
 
   test('with a cookie of express-session', () => {
@@ -131,6 +144,73 @@ describe('what is no session is null', () => {
       expect(isSession(no)).toBe(false)
     }
     expect(isSession(sessionOf())).toBe(true)
+  })
+})
+
+describe('a session that is nested too deeply', () => {
+  const tooDeep = /^Expected a session to be nested at most 1000 levels deep/
+  const flat = { stringify: () => 'a', parse: () => sessionOf({ value: nested(DEEPEST) }) }
+
+  test.each([DEEPEST, 2000, 3000, 100_000])(
+    '%d levels below its own: an error, and none when read',
+    levels => {
+      const stored = sessionOf({ value: nested(levels) })
+      expect(() => codec.encode(stored)).toThrow(tooDeep)
+      for (const [open, close] of [
+        ['[', ']'],
+        ['{"value":', '}'],
+        ['{"\\u0001":', '}'],
+      ] as const) {
+        const value = `${open.repeat(levels)}1${close.repeat(levels)}`
+        expect(codec.decode(`{"cookie":{},"value":${value}}`)).toBeNull()
+        expect(codec.decode(`{"cookie":{"secure":${value}}}`)).toBeNull()
+      }
+    },
+  )
+
+  test('as its toJSON gives it', () => {
+    const value = { toJSON: () => nested(DEEPEST) }
+    expect(() => codec.encode(sessionOf({ value }))).toThrow(tooDeep)
+    const self = { a: nested(DEEPEST), toJSON: () => ({ cookie: {}, a: 1 }) }
+    expect(codec.encode(self as never)).toBe('{"cookie":{},"a":1}')
+  })
+
+  test('in a format of which nothing is known', () => {
+    const other = new Codec(flat)
+    expect(other.decode('a')).toBeNull()
+    expect(() => other.encode(sessionOf({ value: nested(DEEPEST) }))).toThrow(tooDeep)
+  })
+
+  test('express-session could not work with', () => {
+    const hash = (levels: number) => () => {
+      const stored = sessionOf({ value: JSON.parse('['.repeat(levels) + ']'.repeat(levels)) })
+      return JSON.stringify(stored, (_key, value: unknown) => value)
+    }
+    expect(hash(DEEPEST)).not.toThrow()
+    expect(hash(10_000)).toThrow(RangeError)
+  })
+})
+
+describe('a session whose text does not hold it is an error', () => {
+  const message = /^Expected the text of a session to hold it with its `cookie`/
+
+  test.each([
+    ['drops the cookie', () => ({ a: 1 })],
+    ['spoils the cookie', () => ({ cookie: '/' })],
+    ['gives null', () => null],
+    ['gives an array', () => []],
+  ])('its toJSON %s', (_, toJSON) => {
+    expect(() => codec.encode(Object.assign(sessionOf({ a: 1 }), { toJSON }))).toThrow(message)
+  })
+
+  test('its toJSON may change the rest, and the order', () => {
+    const reordered = Object.assign(sessionOf(), { toJSON: () => ({ a: 1, cookie: {} }) })
+    expect(codec.encode(reordered)).toBe('{"a":1,"cookie":{}}')
+  })
+
+  test('the serializer cannot read what it wrote', () => {
+    const other = new Codec({ stringify: () => 'gibberish', parse: parseJson })
+    expect(() => other.encode(sessionOf())).toThrow(message)
   })
 })
 

@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import { afterEach, describe, expect, inject, test, vi } from 'vitest'
 import { MemcachedStore } from '../../lib/index.ts'
 import { Expiry, expiresOf } from '../../lib/session/expiry.ts'
+import { expiration } from '../../lib/storage/expiration.ts'
 import { RawMemcached } from '../contract/raw-memcached.ts'
 
 const SECOND = 1000
@@ -109,19 +110,56 @@ describe('how long a session lives', () => {
 })
 
 describe('slack', () => {
+  const dated = (originalMaxAge: number | undefined, left = originalMaxAge ?? 0): CookieParts => ({
+    originalMaxAge,
+    expires: new Date(NOW + left),
+  })
   const table: [string, CookieParts, number | undefined, number][] = [
-    ['1 % of the life', { originalMaxAge: 60_000, maxAge: 60_000 }, undefined, 600],
-    ['1 % of the whole life, however little is left', { originalMaxAge: 60_000, maxAge: 5 }, undefined, 600],
-    ['at most 300 seconds', { originalMaxAge: 365 * DAY, maxAge: DAY }, undefined, 300 * SECOND],
+    ['1 % of the life', dated(60_000), undefined, 600],
+    ['1 % of the whole life, however little is left', dated(60_000, 5), undefined, 600],
+    ['at most 300 seconds', dated(365 * DAY, DAY), undefined, 300 * SECOND],
     ['1 % of ttl where the cookie says nothing', {}, undefined, SECOND],
-    ['none for a cookie that does not say how long it lives', { maxAge: 60_000 }, undefined, 0],
-    ['none for a negative life', { originalMaxAge: -60_000 }, undefined, 0],
-    ['touchAfter', { originalMaxAge: 60_000, maxAge: 60_000 }, 20, 20 * SECOND],
-    ['touchAfter 0', { originalMaxAge: 60_000, maxAge: 60_000 }, 0, 0],
-    ['a fraction of touchAfter', {}, 0.5, 500],
+    ['none for a cookie that does not say how long it lives', dated(undefined, 60_000), undefined, 0],
+    ['none for a life that is over', dated(-60_000), undefined, 0],
+    ['touchAfter', dated(60_000), 20, 20 * SECOND],
+    ['touchAfter 0', dated(60_000), 0, 0],
+    ['a fraction of touchAfter', dated(60_000), 0.5, 500],
+    ['whole seconds of touchAfter where memcached alone ends it', {}, 1.5, SECOND],
+    [
+      'whole seconds of 1 % where memcached alone ends it',
+      { maxAge: 60_000, originalMaxAge: 60_000 },
+      undefined,
+      0,
+    ],
   ]
   test.each(table)('%s', (_, cookie, touchAfter, slack) => {
+    at(NOW)
     expect(new Expiry(100, touchAfter).of(withCookie(cookie), 'sid').slack).toBe(slack)
+  })
+
+  test('what memcached alone ends outlives its whole seconds by that and a second', () => {
+    const seconds = fc.integer({ min: 1, max: 30 * 86_400 })
+    const touchAfter = fc.option(fc.double({ min: 0, max: 1000, noNaN: true }), { nil: undefined })
+    fc.assert(
+      fc.property(seconds, touchAfter, (life, after) => {
+        const [undated, decided] = [new Expiry(life, after), new Expiry(() => life, after)]
+        for (const [expiry, session] of [
+          [undated, withCookie()],
+          [decided, fresh(60_000)],
+        ] as const) {
+          const { left, slack } = expiry.of(session, 'sid')
+          const field = expiration(left + slack)
+          if (field > 30 * 86_400) return
+          // Set for `field` seconds it lives for more than `field - 1` and at most `field`.
+          expect(field - 1).toBeGreaterThanOrEqual(life + slack / SECOND)
+          expect(field).toBeLessThanOrEqual(life + (after ?? Math.min(life / 100, 300)) + 1)
+        }
+      }),
+    )
+  })
+
+  test('1 % in whole seconds of what a ttl function gives', () => {
+    expect(new Expiry(() => 1050, undefined).of(fresh(60_000), 'sid').slack).toBe(10 * SECOND)
   })
 
   test('1 % of what a ttl function gives', () => {
@@ -132,8 +170,6 @@ describe('slack', () => {
 })
 
 describe('memcached’s expiration field', () => {
-  const expiry = new Expiry(100, undefined)
-
   test.each([
     ['a moment', 0.001, 2],
     ['a second', SECOND, 2],
@@ -147,7 +183,7 @@ describe('memcached’s expiration field', () => {
     ['for ever', Infinity, 0],
   ])('%s', (_, milliseconds, field) => {
     at(NOW)
-    expect(expiry.expiration(milliseconds)).toBe(field)
+    expect(expiration(milliseconds)).toBe(field)
   })
 
   test('lasts the life, and at most two seconds more, under the 30-day rule', () => {
@@ -160,7 +196,7 @@ describe('memcached’s expiration field', () => {
         fc.integer({ min: NOW - 365 * DAY, max: NOW + 3650 * DAY }),
         (milliseconds, now) => {
           at(now)
-          const field = expiry.expiration(milliseconds)
+          const field = expiration(milliseconds)
           // As memcached reads it (protocol.txt, "Expiration times").
           const lasts = field <= 30 * 86_400 ? field * SECOND : field * SECOND - now
           expect(field).toBe(field >>> 0)
@@ -226,14 +262,72 @@ describe('judge', () => {
     }
   })
 
+  test('takes a date of this form for one where JavaScript does', () => {
+    const digits = fc.array(fc.integer({ min: 0, max: 9 }), { minLength: 17, maxLength: 17 })
+    const any = digits.map(d => {
+      const at = [...d]
+      return '####-##-##T##:##:##.###Z'.replace(/#/g, () => String(at.pop()))
+    })
+    const near = fc.date({ min: new Date(NOW), max: new Date('9999-12-31'), noInvalidDate: true })
+    const spoiled = fc
+      .tuple(near, fc.nat(23), fc.string({ unit: 'grapheme-ascii', minLength: 1, maxLength: 1 }))
+      .map(([date, index, character]) => {
+        const iso = date.toISOString()
+        return iso.slice(0, index) + character + iso.slice(index + 1)
+      })
+    at(NOW)
+    const expiry = new Expiry(100, 0)
+    fc.assert(
+      fc.property(fc.oneof(any, spoiled), expires => {
+        const time = Date.parse(expires)
+        const verdict = Number.isNaN(time) ? 'invalid' : time <= NOW ? 'over' : 'alive'
+        expect(expiry.judge(withCookie({ expires })), expires).toBe(verdict)
+      }),
+      { numRuns: 5000 },
+    )
+  })
+
+  test.each([Number.NaN, Infinity, -Infinity, -1, 1e300, '5000', true, {}])(
+    'a cookie with an originalMaxAge of %o is invalid, and is not written',
+    originalMaxAge => {
+      at(NOW)
+      const expiry = new Expiry(100, undefined)
+      const spoiled = withCookie({ originalMaxAge, expires: new Date(NOW + 5000) })
+      expect(expiry.judge(spoiled)).toBe('invalid')
+      expect(() => expiry.of(spoiled, 'sid')).toThrow(/^Expected `session.cookie` .*`originalMaxAge`/)
+    },
+  )
+
+  test('a life that is over needs no good cookie: it is destroyed', () => {
+    at(NOW)
+    const ended = withCookie({ originalMaxAge: -1, expires: new Date(NOW - 1) })
+    expect(new Expiry(100, undefined).of(ended, 'sid').left).toBe(-1)
+    // It may be the browser alone that is to forget.
+    expect(new Expiry(() => 60, undefined).of(ended, 'sid').left).toBe(60 * SECOND)
+    expect(new Expiry(() => 60, undefined).judge(ended)).toBe('alive')
+  })
+
   test('memcached alone decides where ttl is a function', () => {
     at(NOW)
     expect(new Expiry(() => 1000, 0).judge(stored(NOW - 1))).toBe('alive')
   })
 
   test('a date that is none', () => {
+    const spelled = [
+      '9999-99-99T99:99:99.999Z',
+      '2099-00-01T00:00:00.000Z',
+      '2099-13-01T00:00:00.000Z',
+      '2099-01-00T00:00:00.000Z',
+      '2099-01-32T00:00:00.000Z',
+      '2099-01-01T25:00:00.000Z',
+      '2099-01-01T00:60:00.000Z',
+      '2099-01-01T00:00:60.000Z',
+      '2099-01-01T00:00:0a.000Z',
+      '2099_01-01T00:00:00.000Z',
+      'a099-01-01T00:00:00.000Z',
+    ]
     for (const ttl of [100, () => 100]) {
-      for (const expires of ['next week', '', Number.NaN, new Date(Number.NaN)]) {
+      for (const expires of ['next week', '', Number.NaN, new Date(Number.NaN), ...spelled]) {
         expect(new Expiry(ttl, 0).judge(withCookie({ expires }))).toBe('invalid')
       }
     }

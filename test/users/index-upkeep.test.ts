@@ -79,6 +79,41 @@ describe.skipIf(memcached === undefined).each(keepers)('a session that is %s', (
   })
 })
 
+describe.skipIf(memcached === undefined)('the index of a session whose life grows', () => {
+  const people = peopleOn(memcached)
+  const HOURS_2 = 7_200_000
+
+  test.each([
+    [
+      'in one process',
+      async (sid: string) => {
+        const session = (await people.store.get(sid)) as AnySession
+        session.cookie = sessionOf('grows', {}, HOURS_2).cookie
+        await people.store.set(sid, session)
+      },
+    ],
+    [
+      'after another user’s session was there',
+      async (sid: string) => {
+        await people.store.set(sid, sessionOf('before', {}, HOURS_2))
+        await people.store.set(sid, sessionOf('grows', {}, 20_000))
+        await people.store.set(sid, sessionOf('grows', {}, HOURS_2))
+      },
+    ],
+  ])('outlives it: %s', async (_, grow) => {
+    const sid = randomUUID()
+    await people.store.set(sid, sessionOf('grows', {}, 20_000))
+    await grow(sid)
+    await until(async () => {
+      const ends = await people.raw.expirations(people.prefix)
+      const [index, session] = [people.indexKey('grows'), people.prefix + sid].map(key => ends.get(key) ?? 0)
+      return (index as number) >= (session as number)
+    })
+    await people.store.destroyAllOf('grows')
+    expect(await people.store.get(sid)).toBeNull()
+  })
+})
+
 describe.skipIf(memcached === undefined)('entries', () => {
   const people = peopleOn(memcached)
 

@@ -1,4 +1,5 @@
 import { type ChildProcess, fork } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, inject, test } from 'vitest'
@@ -81,6 +82,42 @@ describe.skipIf(memcached === undefined)('of a user with very many sessions', ()
 
     await people.store.destroyAllOf('crowd', { except: sids[700] })
     expect([...(await people.store.getMany(sids)).keys()]).toEqual([sids[700]])
+  })
+
+  test('logins and logouts cost no living session its place, nor somebody else’s', async () => {
+    await using people = new People(memcached)
+    const lives = await people.login('in-and-out')
+    const switched = await people.login('in-and-out')
+    await people.store.update(switched, session => void Object.assign(session, { user: 'other' }))
+    // As so many leave them who have come and gone within five minutes.
+    const gone = Array.from({ length: 1100 }, () => randomUUID())
+    const now = Date.now()
+    await people.plant(
+      'in-and-out',
+      [lives, switched, ...gone].map((sid, at) => [sid, now + at]),
+    )
+    expect(await people.sids('in-and-out')).toEqual([lives])
+    // One more than a step of reviews.
+    for (let login = 0; login < 17; login++) await people.store.destroy(await people.login('in-and-out'))
+    expect(await people.sids('in-and-out')).toEqual([lives])
+    expect(await people.sids('other')).toEqual([switched])
+    expect([...(await people.store.getMany([lives, switched])).keys()]).toEqual([lives, switched])
+  })
+
+  test('an index that is too large drops logins that came to nothing first, and never somebody else’s', async () => {
+    await using people = new People(memcached, { maxItemSize: 4096 })
+    const lives = await people.login('full')
+    const switched = await people.login('full')
+    await people.store.update(switched, session => void Object.assign(session, { user: 'other' }))
+    const gone = Array.from({ length: 60 }, () => randomUUID())
+    const now = Date.now()
+    await people.plant(
+      'full',
+      [lives, switched, ...gone].map((sid, at) => [sid, now + at]),
+    )
+    expect(await people.sids('full')).toEqual([lives])
+    expect((await people.entries('full')).length).toBeLessThan(40)
+    expect([...(await people.store.getMany([lives, switched])).keys()]).toEqual([lives, switched])
   })
 
   test('as many are kept as half an item lists', async () => {

@@ -1,5 +1,5 @@
 import { ConnectionLostError, MemcachedStoreError } from '../../errors.ts'
-import type { Item } from '../../memcached/node.ts'
+import type { Item, ReplyCallback } from '../../memcached/node.ts'
 import { EXISTS, OK, type Reply } from '../../memcached/reply.ts'
 import type { Context } from '../context.ts'
 import { replied } from '../item.ts'
@@ -9,6 +9,13 @@ import { replied } from '../item.ts'
  * and 2; what is set for 1 s may go at once.
  */
 const SHORTEST = 2
+/** So often in a row the lock is found to be ours and yet of another version: no connection breaks more often. */
+const MOST_ATTEMPTS = 5
+/** Milliseconds between two looks for what a lost request has left behind; they double up to the longest. */
+const FIRST_LOOK = 100
+const LONGEST_LOOK = 5000
+/** So many answers that there is nothing of ours end them: what was on its way has come by then. */
+const ENOUGH_LOOKS = 2
 
 /** The lock of a session while it is held: an item of memcached with the holder's token. */
 export class Lease {
@@ -20,11 +27,17 @@ export class Lease {
   /** Milliseconds for which the lock is sure to be ours after it was set. */
   readonly #sure: number
   readonly #controller: AbortController = new AbortController()
-  #item!: Reply
+  #taking: Promise<boolean> | undefined
+  /** The lock as it is stored; undefined while we do not have it. */
+  #item: Reply | undefined
   /** When it may be gone unless it is renewed: a time of `performance.now()`. */
   #until = 0
   #timer: NodeJS.Timeout | undefined
   #renewal: Promise<void> | undefined
+  #releasing: Promise<void> | undefined
+  #isLost = false
+  /** Until when a request of unknown outcome may have left the lock behind: a time of `performance.now()`. */
+  #unsureUntil = 0
 
   /** @param seconds - until the lock is free should this process die. */
   constructor(context: Context, sid: string, token: string, seconds: number) {
@@ -41,37 +54,42 @@ export class Lease {
   }
 
   /** Takes the lock if it is free, and renews it until it is released. */
-  async take(): Promise<boolean> {
-    const sent = performance.now()
-    const item = await this.#add()
-    if (item === null) return false
-    this.#keep(item, sent)
-    return true
+  take(): Promise<boolean> {
+    this.#taking = this.#take()
+    return this.#taking
   }
 
-  /** Frees the lock, unless it is somebody else's by now. Does not fail: then the lock goes by itself. */
-  async release(): Promise<void> {
-    clearTimeout(this.#timer)
-    await this.#renewal
-    // A renewal that was on its way has set it again.
+  /**
+   * Frees the lock, unless it is somebody else's by now; a lock that was not got, too, should a request
+   * for it turn out to have succeeded. Does not fail: what cannot be freed now is looked after in the
+   * background, and goes by itself after the lease.
+   */
+  release(): Promise<void> {
+    this.#releasing ??= this.#release()
+    return this.#releasing
+  }
+
+  /** The same for a store that closes: whoever holds the lock is told. */
+  async end(reason: MemcachedStoreError): Promise<void> {
+    await this.#taking?.catch(() => {})
+    if (this.#releasing === undefined) this.#controller.abort(reason)
+    await this.release()
+    if (this.#isUnsure) await this.#freeIfOurs().catch(() => {})
+  }
+
+  /** Tells its holder that it cannot rely on the lock any more. */
+  lose(): void {
+    if (this.#isLost) return
+    this.#isLost = true
     clearTimeout(this.#timer)
     if (this.signal.aborted) return
-    let repeated = false
-    while (!this.signal.aborted) {
-      try {
-        const reply = await replied(done => {
-          this.#home.delete(this.#key, this.#item.version, done)
-        })
-        if (reply.status === OK) return
-        // After a lost reply, a lock that is gone is one that was freed.
-        if (repeated) return
-        if (reply.status !== EXISTS || !(await this.#find())) this.lose()
-      } catch (error) {
-        if (performance.now() >= this.#until) this.lose()
-        if (!(error instanceof ConnectionLostError) || repeated) return
-      }
-      repeated = true
-    }
+    this.#controller.abort(
+      new MemcachedStoreError(
+        'ERR_CONFLICT',
+        'The lock of a session was lost while it was held: another request may have come in between',
+      ),
+    )
+    this.#context.emit('conflict', this.#sid, { outcome: 'lease-lost' })
   }
 
   get #key(): string {
@@ -82,22 +100,45 @@ export class Lease {
     return { key: this.#key, value: this.#token, flags: 0, expiration: this.#seconds }
   }
 
+  /** A lock lives where its session lives, so that they can be reached, or not, together. */
   get #home(): ReturnType<Context['cluster']['home']> {
-    return this.#context.cluster.home(this.#key)
+    return this.#context.cluster.home(this.#context.keys.of(this.#sid))
+  }
+
+  get #isUnsure(): boolean {
+    return performance.now() < this.#unsureUntil
+  }
+
+  async #take(): Promise<boolean> {
+    const sent = performance.now()
+    const item = await this.#add()
+    if (item === null) return false
+    this.#item = item
+    // This process may have slept, and somebody else may have had the lock since.
+    if (performance.now() - sent >= this.#sure) return await this.#extend()
+    this.#keep(item, sent)
+    return true
   }
 
   /** The item, or null where somebody else has the lock. */
   async #add(): Promise<Reply | null> {
     try {
-      const reply = await replied(done => {
-        this.#home.write('add', this.#lock, null, done)
-      })
-      return reply.status === OK ? reply : null
+      const reply = await this.#write(done => this.#home.write('add', this.#lock, null, done))
+      if (reply.status === OK) return reply
     } catch (error) {
       if (!(error instanceof ConnectionLostError)) throw error
-      // The reply was lost: whose is it?
-      const reply = await replied(done => this.#home.get(this.#key, done))
-      return this.#isOurs(reply) ? reply : null
+    }
+    // Whose is it? The reply was lost, or one of before was, and that request has succeeded since.
+    return this.#isUnsure && (await this.#find()) ? (this.#item as Reply) : null
+  }
+
+  /** Sends a request that sets or deletes the lock, and keeps in mind that one without an answer may be carried out yet. */
+  async #write(send: (done: ReplyCallback) => void): Promise<Reply> {
+    try {
+      return await replied(send)
+    } catch (error) {
+      if (!wasNotSent(error)) this.#unsureUntil = performance.now() + (this.#seconds + 1) * 1000
+      throw error
     }
   }
 
@@ -120,37 +161,99 @@ export class Lease {
   }
 
   async #renew(): Promise<void> {
-    const sent = performance.now()
-    const reply = await replied(done => {
-      this.#home.write('replace', this.#lock, this.#item.version, done)
-    })
-    if (reply.status === OK) this.#keep(reply, sent)
-    // An earlier renewal whose reply was lost may have changed it.
-    else if (reply.status === EXISTS && (await this.#find())) await this.#renew()
-    else this.lose()
+    if (!(await this.#extend())) this.lose()
   }
 
-  /** Is the lock still ours? Takes up its CAS token then. */
+  /** Sets the lock again if it is still ours. */
+  async #extend(): Promise<boolean> {
+    for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
+      const sent = performance.now()
+      const { version } = this.#item as Reply
+      const reply = await this.#write(done => this.#home.write('replace', this.#lock, version, done))
+      if (reply.status === OK) {
+        // Whatever was on its way before was conditional on what this has replaced.
+        this.#unsureUntil = 0
+        this.#keep(reply, sent)
+        return true
+      }
+      // An earlier renewal whose reply was lost may have changed it; or the version was of a connection that is gone.
+      if (reply.status !== EXISTS || !(await this.#find())) break
+    }
+    this.#item = undefined
+    return false
+  }
+
+  async #release(): Promise<void> {
+    clearTimeout(this.#timer)
+    await this.#renewal
+    // A renewal that was on its way has set it again.
+    clearTimeout(this.#timer)
+    if (this.#item !== undefined && !this.#isLost) await this.#free()
+    if (this.#isUnsure) void this.#lookAfter()
+    else this.#context.locks.remove(this)
+  }
+
+  async #free(): Promise<void> {
+    let repeated = false
+    for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
+      try {
+        const { version } = this.#item as Reply
+        const reply = await this.#write(done => this.#home.delete(this.#key, version, done))
+        if (reply.status === OK) return
+        if (reply.status !== EXISTS || !(await this.#find())) {
+          // After a lost reply, a lock that is gone is one that was freed.
+          if (!repeated) this.lose()
+          return
+        }
+      } catch (error) {
+        if (performance.now() >= this.#until) this.lose()
+        if (this.#isLost || repeated || !(error instanceof ConnectionLostError)) return
+        repeated = true
+      }
+    }
+  }
+
+  /** Frees, in the background, what a request of unknown outcome may have left behind. */
+  async #lookAfter(): Promise<void> {
+    let looks = 0
+    for (
+      let wait = FIRST_LOOK;
+      this.#isUnsure && looks < ENOUGH_LOOKS;
+      wait = Math.min(wait * 2, LONGEST_LOOK)
+    ) {
+      await new Promise(resolve => setTimeout(resolve, wait).unref())
+      if (this.#context.locks.isClosed) break
+      try {
+        if (await this.#freeIfOurs()) break
+        looks++
+      } catch {
+        // Cannot be reached: later.
+      }
+    }
+    this.#context.locks.remove(this)
+  }
+
+  async #freeIfOurs(): Promise<boolean> {
+    if (!(await this.#find())) return false
+    const { version } = this.#item as Reply
+    const reply = await replied(done => this.#home.delete(this.#key, version, done))
+    return reply.status === OK
+  }
+
+  /** Is the lock still ours? Takes up its version then. */
   async #find(): Promise<boolean> {
     const reply = await replied(done => this.#home.get(this.#key, done))
-    if (!this.#isOurs(reply)) return false
+    if (reply.status !== OK || reply.text !== this.#token) return false
     this.#item = reply
     return true
   }
+}
 
-  #isOurs(reply: Reply): boolean {
-    return reply.status === OK && reply.text === this.#token
-  }
-
-  /** Tells its holder that it cannot rely on the lock any more. */
-  lose(): void {
-    if (this.signal.aborted) return
-    this.#controller.abort(
-      new MemcachedStoreError(
-        'ERR_CONFLICT',
-        'The lock of a session was lost while it was held: another request may have come in between',
-      ),
-    )
-    this.#context.emit('conflict', this.#sid, { outcome: 'lease-lost' })
-  }
+/** Did the server surely not get this request? It was down, could not be reached, or refused. */
+function wasNotSent(error: unknown): boolean {
+  return (
+    error instanceof MemcachedStoreError &&
+    !(error instanceof ConnectionLostError) &&
+    (error.code === 'ERR_UNAVAILABLE' || error.code === 'ERR_CLOSED')
+  )
 }

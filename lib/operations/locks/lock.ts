@@ -61,18 +61,26 @@ function check(name: string, value: unknown, least: number, most: number): void 
  * @returns the lease, which is to be given to {@link release}.
  */
 export async function acquire(context: Context, sid: string, { wait, lease }: LockSettings): Promise<Lease> {
+  const { locks } = context
   const end = performance.now() + wait * 1000
-  if (!(await context.turns.take(sid, wait * 1000))) throw busy(wait)
+  if (!(await locks.turns.take(sid, wait * 1000))) {
+    locks.throwIfClosed()
+    throw busy(wait)
+  }
+  const held = new Lease(context, sid, randomUUID(), lease)
+  locks.add(held)
   try {
-    const held = new Lease(context, sid, randomUUID(), lease)
+    locks.throwIfClosed()
     for (let attempt = 0; !(await held.take()); attempt++) {
       const left = end - performance.now()
       if (left <= 0) throw busy(wait)
       await pause(Math.min(Math.random() * Math.min(2 ** attempt, LONGEST_PAUSE), left))
+      locks.throwIfClosed()
     }
+    locks.throwIfClosed()
     return held
   } catch (error) {
-    context.turns.pass(sid)
+    void release(context, sid, held)
     throw error
   }
 }
@@ -80,7 +88,7 @@ export async function acquire(context: Context, sid: string, { wait, lease }: Lo
 /** Frees the lock for those who wait here, and elsewhere. */
 export async function release(context: Context, sid: string, lease: Lease): Promise<void> {
   await lease.release()
-  context.turns.pass(sid)
+  context.locks.turns.pass(sid)
 }
 
 function busy(wait: number): MemcachedStoreError {

@@ -1,8 +1,8 @@
 /** Lets those who want the same in one after the other, in the order in which they came. */
 export class Turns {
-  readonly #waiting: Map<string, Set<() => void>> = new Map()
+  readonly #waiting: Map<string, Set<(comes: boolean) => void>> = new Map()
 
-  /** False where it has not come within so many milliseconds; who got it must {@link pass} it on. */
+  /** False where it has not come within so many milliseconds, or never will; who got it must {@link pass} it on. */
   take(name: string, wait: number): Promise<boolean> {
     const waiting = this.#waiting.get(name)
     if (waiting === undefined) {
@@ -10,26 +10,27 @@ export class Turns {
       return Promise.resolve(true)
     }
     return new Promise(resolve => {
-      const timer = setTimeout(() => {
-        waiting.delete(enter)
-        resolve(false)
-      }, wait)
-      const enter = (): void => {
+      const settle = (comes: boolean): void => {
         clearTimeout(timer)
-        resolve(true)
+        waiting.delete(settle)
+        resolve(comes)
       }
-      waiting.add(enter)
+      const timer = setTimeout(settle, wait, false)
+      waiting.add(settle)
     })
   }
 
   pass(name: string): void {
-    const waiting = this.#waiting.get(name) as Set<() => void>
+    const waiting = this.#waiting.get(name) as Set<(comes: boolean) => void>
     const [next] = waiting
-    if (next === undefined) {
-      this.#waiting.delete(name)
-    } else {
-      waiting.delete(next)
-      next()
+    if (next === undefined) this.#waiting.delete(name)
+    else next(true)
+  }
+
+  /** Nobody who waits gets a turn any more. */
+  end(): void {
+    for (const waiting of this.#waiting.values()) {
+      for (const settle of waiting) settle(false)
     }
   }
 }

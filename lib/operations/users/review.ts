@@ -8,6 +8,8 @@ import { mostBytes, readIndex, writeIndex } from './user-index.ts'
 
 /** So many sessions of one user may live; the oldest beyond them are destroyed. */
 const MOST_SESSIONS = 1000
+/** With more entries than that, an index is looked through each time it has grown by so many. */
+const REVIEW_STEP = 16
 /** From so many on an index is looked through each time it has doubled. A power of two. */
 const FIRST_REVIEW = 16
 /** Milliseconds for which an entry whose session is missing may be of a login that is about to write it. */
@@ -22,10 +24,11 @@ export async function review(context: Context, user: string): Promise<[sid: stri
   if (stored === null) return []
   const { index } = stored
   const found = await sessionsIn(context, index.entries)
-  const kept = index.entries.filter(entry => isYoung(entry) || belongs(context, user, entry.sid, found))
+  const standing = index.entries.filter(entry => isYoung(entry) || belongs(context, user, entry.sid, found))
+  const doomed = new Set(surplus(context, user, { ...index, entries: standing }, found))
   // Destroyed rather than forgotten: a session that is not listed would survive every sign-out.
-  const oldest = kept.splice(0, excess(context, { ...index, entries: kept }))
-  await Promise.all(oldest.map(entry => revoke(context, entry)))
+  await Promise.all([...doomed].map(entry => revoke(context, entry)))
+  const kept = standing.filter(entry => !doomed.has(entry))
   // Where this is refused somebody has just written: another look will drop them.
   if (kept.length < index.entries.length) await writeIndex(context, user, stored, { ...index, entries: kept })
   return kept
@@ -36,7 +39,9 @@ export async function review(context: Context, user: string): Promise<[sid: stri
 /** Is a review due? So seldom that a login pays for a few reads on average. */
 export function isCrowded(context: Context, index: UserIndex): boolean {
   const { length } = index.entries
-  return (length >= FIRST_REVIEW && (length & (length - 1)) === 0) || excess(context, index) > 0
+  if (length > MOST_SESSIONS)
+    return (length - MOST_SESSIONS) % REVIEW_STEP === 1 || tooLarge(context, index) > 0
+  return (length >= FIRST_REVIEW && (length & (length - 1)) === 0) || tooLarge(context, index) > 0
 }
 
 export function sessionsIn(context: Context, entries: readonly Entry[]): Promise<Found> {
@@ -56,9 +61,21 @@ export function isYoung({ at }: Entry): boolean {
   return Date.now() - at < GRACE
 }
 
-/** How many entries are too many. Half an item is left free, for logins that come before the next review. */
-function excess(context: Context, index: UserIndex): number {
-  const { length } = index.entries
+/**
+ * Entries that there is no room for. Sessions are counted, not entries, so that logins and logouts cost no
+ * living session its place; and where the index is too large, logins that have not been written yet give
+ * way first. A session of somebody else is not this user's to destroy.
+ */
+function surplus(context: Context, user: string, index: UserIndex, found: Found): Entry[] {
+  const living = index.entries.filter(({ sid }) => belongs(context, user, sid, found))
+  const missing = index.entries.filter(({ sid }) => !found.has(sid))
+  const tooMany = Math.max(0, living.length - MOST_SESSIONS)
+  const inOrder = [...living.slice(0, tooMany), ...missing, ...living.slice(tooMany)]
+  return inOrder.slice(0, Math.max(tooMany, tooLarge(context, index)))
+}
+
+/** How many entries the index is too large by. Half an item is left free, for logins that come before the next review. */
+function tooLarge(context: Context, index: UserIndex): number {
   const bytes = Buffer.byteLength(formatIndex(index))
-  return Math.max(0, length - MOST_SESSIONS, Math.ceil(length * (1 - mostBytes(context) / 2 / bytes)))
+  return Math.max(0, Math.ceil(index.entries.length * (1 - mostBytes(context) / 2 / bytes)))
 }

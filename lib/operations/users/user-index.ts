@@ -3,6 +3,7 @@ import type { ReplyCallback, Version } from '../../memcached/node.ts'
 import { NOT_FOUND, OK } from '../../memcached/reply.ts'
 import { pause } from '../../pause.ts'
 import { EMPTY, formatIndex, parseIndex, type UserIndex } from '../../session/user-index.ts'
+import { expiration } from '../../storage/expiration.ts'
 import type { Context } from '../context.ts'
 import { replied } from '../item.ts'
 
@@ -71,8 +72,8 @@ function send(
   if (Buffer.byteLength(text) > mostBytes(context)) {
     throw new MemcachedStoreError('ERR_TOO_LARGE', 'A user has more sessions than an item can list')
   }
-  const expiration = context.expiry.expiration(Math.max(index.until - Date.now(), SHORTEST_LIFE))
-  const item = { key, value: text, flags: 0, expiration }
+  const left = Math.max(index.until - Date.now(), SHORTEST_LIFE)
+  const item = { key, value: text, flags: 0, expiration: expiration(left) }
   home.write(read === null ? 'add' : 'replace', item, read?.version ?? null, done)
 }
 
