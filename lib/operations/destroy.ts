@@ -7,6 +7,7 @@ import type { Context, Done } from './context.ts'
 class Burial implements Change<void> {
   readonly guess: SessionRecord = SessionRecord.UNKNOWN
   readonly isPatient = false
+  readonly isOnce = false
   readonly #decision: Decision<void>
 
   constructor(epitaph: string) {

@@ -4,7 +4,7 @@ import { isSession, isUnmodified } from '../session/codec.ts'
 import { lifeChanged, mergeCookies } from '../session/cookie.ts'
 import { expiresOf, type Lifetime } from '../session/expiry.ts'
 import { mergeFrom, same } from '../session/merge.ts'
-import { attachRevision, Revision, revisionOf } from '../session/revision.ts'
+import { type Attempt, attachRevision, lookAtCookie, Revision, revisionOf } from '../session/revision.ts'
 import { SessionRecord } from '../storage/record.ts'
 import type { Change, Decision } from './changes/change.ts'
 import type { ConflictOutcome, Context } from './context.ts'
@@ -15,6 +15,8 @@ import { knownUser, userOf } from './users/user-of.ts'
 const MOST_ATTEMPTS = 8
 const NOTHING: Decision<void> = { draft: null }
 
+type Cookie = SessionData['cookie']
+
 /** What a request wants of its session. */
 export interface Wish {
   readonly sid: string
@@ -22,6 +24,7 @@ export interface Wish {
   /** What it wants to be stored; null for the data that is. */
   readonly text: string | null
   readonly lifetime: Lifetime
+  readonly originalMaxAge: unknown
   /** Whose session it is with this text; undefined where it is nobody's, or without the option `userOf`. */
   readonly user: string | undefined
 }
@@ -29,6 +32,8 @@ export interface Wish {
 /** A session with what is to be told of how it came about. */
 interface Settled {
   readonly data: SessionData
+  /** Of the side that settled it. */
+  readonly cookie: SessionData['cookie']
   readonly outcome?: ConflictOutcome | undefined
 }
 
@@ -38,6 +43,7 @@ interface Settled {
  */
 export class Edit implements Change<void> {
   readonly isPatient = false
+  readonly isOnce = false
   readonly #context: Context
   readonly #wish: Wish
   /** Of a touch, as it was when that was asked for. */
@@ -63,9 +69,18 @@ export class Edit implements Change<void> {
       // What was listed may have been signed out since: then its tombstone refuses it.
       return user === undefined ? SessionRecord.UNKNOWN : SessionRecord.MISSING
     }
-    // A session whose time is over may have been renewed by others; a version may have been told by no one.
-    const isOver = lifetime.left + lifetime.slack <= 0
-    return isOver || revision.attempts.length > 0 || revision.record.version === null ? null : revision.record
+    if (revision.attempts.length > 0 || revision.record.version === null) return null
+    // What was read may be over, and have been renewed by others.
+    return this.#isOver(revision, lifetime) ? null : revision.record
+  }
+
+  #isOver(revision: Revision, { left, slack, expires }: Lifetime): boolean {
+    if (left + slack <= 0) return true
+    if (typeof this.#context.settings.ttl === 'function') return false
+    lookAtCookie(this.#context.codec, revision)
+    // The clock was looked at for `left` already.
+    const now = expires === undefined ? Date.now() : expires - left
+    return revision.expires !== undefined && revision.expires + slack <= now
   }
 
   apply(current: SessionRecord): Decision<void> | Promise<Decision<void>> {
@@ -96,7 +111,7 @@ export class Edit implements Change<void> {
   }
 
   settled({ draft }: Decision<void>, record: SessionRecord, seenAt: number): void {
-    const { sid, session, text, lifetime } = this.#wish
+    const { sid, session, text, lifetime, originalMaxAge, user } = this.#wish
     if (record.kind !== 'stored' || (draft === null && text !== null)) return
     if (lifetime.expires === undefined && draft !== null) this.#context.touched.note(sid)
     let revision = this.#revision
@@ -107,6 +122,7 @@ export class Edit implements Change<void> {
       attachRevision(session, revision)
     }
     revision.seenAt = seenAt
+    if (revision.planned.length > 0) revision.planned = []
     if (text === null) {
       this.#settleTouch(revision, draft !== null, record)
       return
@@ -115,9 +131,14 @@ export class Edit implements Change<void> {
     revision.text = text
     revision.record = record
     if (revision.attempts.length > 0) revision.attempts = []
-    revision.expires = draft?.lifetime?.expires
-    revision.originalMaxAge = session.cookie.originalMaxAge
-    revision.user = draft?.user
+    if (record.text === text) {
+      revision.expires = lifetime.expires
+      revision.originalMaxAge = originalMaxAge
+      revision.user = user
+    } else {
+      revision.expires = Number.NaN
+      revision.user = draft?.user
+    }
   }
 
   #settleTouch(revision: Revision, isWritten: boolean, record: SessionRecord): void {
@@ -141,26 +162,36 @@ export class Edit implements Change<void> {
       : codec.encode({ ...known, cookie: this.#cookie })
   }
 
-  doubted(sent: SessionRecord): 'goes on' {
+  planned(sent: SessionRecord | null): void {
+    const revision = this.#revision
+    if (revision === undefined || (sent === null && revision.planned.length === 0)) return
+    revision.planned = sent === null ? [] : [...revision.planned, this.#attempt(revision, sent)]
+  }
+
+  doubted(sent: SessionRecord): void {
     this.#remember(sent)
-    return 'goes on'
   }
 
   failed(sent: SessionRecord | null): void {
+    this.planned(null)
     if (sent !== null) this.#remember(sent)
   }
 
   /** What was sent may be stored: the next save must not take it for somebody else's. */
   #remember(sent: SessionRecord): void {
     const { sid, session, text } = this.#wish
-    if (text === null || sent.kind !== 'stored') return
     let revision = this.#revision
+    if (sent.kind !== 'stored') return
     if (revision === undefined) {
-      if (!isLive(session)) return
+      if (text === null || !isLive(session)) return
       revision = new Revision(this.#context.sessions, sid, SessionRecord.MISSING, performance.now())
       attachRevision(session, revision)
     }
-    revision.attempts = [...revision.attempts, { text, sent: sent.text }].slice(-MOST_ATTEMPTS)
+    revision.attempts = [...revision.attempts, this.#attempt(revision, sent)].slice(-MOST_ATTEMPTS)
+  }
+
+  #attempt(revision: Revision, { text: sent }: SessionRecord): Attempt {
+    return { text: this.#wish.text ?? this.#withCookie(revision.text), sent }
   }
 
   /** What the request wants, as it is. */
@@ -192,10 +223,9 @@ export class Edit implements Change<void> {
   }
 
   #merge(current: SessionRecord, theirs: SessionData): Decision<void> | Promise<Decision<void>> {
-    const own = this.#revision?.attempts.find(({ sent }) => sent === current.text)
+    const own = this.#revision && tried(this.#revision).findLast(({ sent }) => sent === current.text)
     const bases = this.#bases(own?.text, theirs)
-    const { text } = this.#wish
-    if (text === null) return this.#finish(bases, theirs, { data: theirs })
+    if (this.#cookie !== undefined) return this.#renew(current, bases, theirs, this.#cookie)
     const settled = this.#settleData(current, own !== undefined, bases, theirs)
     if (settled === null) return rejected()
     return settled instanceof Promise
@@ -207,7 +237,7 @@ export class Edit implements Change<void> {
   #bases(own: string | undefined, theirs: SessionData): SessionData[] {
     const revision = this.#revision
     if (revision === undefined) return [theirs]
-    const texts = own === undefined ? [revision.text, ...revision.attempts.map(({ text }) => text)] : [own]
+    const texts = own === undefined ? [revision.text, ...tried(revision).map(({ text }) => text)] : [own]
     return texts.map(text => this.#context.codec.decode(text) ?? { cookie: theirs.cookie })
   }
 
@@ -222,19 +252,20 @@ export class Edit implements Change<void> {
     const { onConflict } = settings
     const { text } = this.#wish
     const mine = codec.decode(text as string) as SessionData
+    const { cookie } = mine
     const revision = this.#revision as Revision
     const base = bases[0] as SessionData
     const isAlone = isOwn || this.#nobodyWrote(revision, current, theirs)
     // What is stored is what the request knows: a refreshed date at most came in between.
-    if (isAlone && sameButCookie(base, theirs)) return { data: mine }
+    if (isAlone && sameButCookie(base, theirs)) return { data: mine, cookie }
     if (onConflict === 'merge' || (isAlone && typeof onConflict !== 'function')) {
       const data = mergeFrom(bases, mine, theirs) as SessionData
-      return { data, outcome: isAlone ? undefined : 'merged' }
+      return { data, cookie, outcome: isAlone ? undefined : 'merged' }
     }
     if (onConflict === 'reject') return null
-    if (onConflict === 'overwrite') return { data: mine, outcome: 'overwritten' }
+    if (onConflict === 'overwrite') return { data: mine, cookie, outcome: 'overwritten' }
     return Promise.resolve(onConflict(base, mine, theirs)).then((data: unknown) => {
-      if (isSession(data)) return { data, outcome: 'resolved' }
+      if (isSession(data)) return { data, cookie: data.cookie, outcome: 'resolved' }
       throw new TypeError('Expected `onConflict` to return a session, with its `cookie`')
     })
   }
@@ -249,39 +280,47 @@ export class Edit implements Change<void> {
   }
 
   /** Gives the data the cookie that it is to have. */
-  #finish(bases: readonly SessionData[], theirs: SessionData, { data, outcome }: Settled): Decision<void> {
-    const { codec, expiry, sessions, settings } = this.#context
-    const { sid } = this.#wish
-    const mine = this.#cookie ?? data.cookie
-    const merged = mergeCookies(
-      bases.map(({ cookie }) => cookie),
-      mine,
-      theirs.cookie,
-    )
+  #finish(
+    bases: readonly SessionData[],
+    theirs: SessionData,
+    { data, cookie, outcome }: Settled,
+  ): Decision<void> {
+    const merged = mergeCookies(cookiesOf(bases), cookie, theirs.cookie)
     const { originalMaxAge, expires } = merged
     // Who settles a conflict otherwise settles the cookie, too, but for the date.
-    const isMerged = data === theirs || outcome === undefined || outcome === 'merged'
-    const cookie = (isMerged ? merged : { ...mine, originalMaxAge, expires }) as SessionData['cookie']
-    const { cookie: _, ...rest } = data
-    const next = { cookie, ...rest } as SessionData
-    const lifetime = expiry.of(next, sid)
-    if (data === theirs && !this.#isWorthWriting(theirs.cookie, cookie, lifetime)) return NOTHING
-    const text = codec.encode(next)
-    sessions.check(sid, text)
-    const record = new SessionRecord('stored', text, null)
-    const user = data === theirs ? knownUser(settings, theirs) : userOf(settings, next)
-    return { draft: { record, lifetime, user, isListed: data === theirs, isBlind: false }, outcome }
+    const isMerged = outcome === undefined || outcome === 'merged'
+    const next = withCookie(data, isMerged ? merged : ({ ...cookie, originalMaxAge, expires } as Cookie))
+    const user = userOf(this.#context.settings, next)
+    return { ...this.#decide(next, this.#context.codec.encode(next), user, false), outcome }
   }
 
-  #isWorthWriting(
-    theirs: SessionData['cookie'],
-    cookie: SessionData['cookie'],
-    { slack }: Lifetime,
-  ): boolean {
-    const lag = (expiresOf(cookie) ?? Infinity) - (expiresOf(theirs) ?? Infinity)
-    if (lag >= slack || lifeChanged(theirs, cookie)) return true
-    const { originalMaxAge, expires } = theirs
-    return !same(jsonOf({ ...cookie, originalMaxAge, expires }), jsonOf(theirs))
+  /** What is stored, with a cookie that is renewed; nothing where that is not due. */
+  #renew(
+    current: SessionRecord,
+    bases: readonly SessionData[],
+    theirs: SessionData,
+    mine: Cookie,
+  ): Decision<void> {
+    const { codec, settings, touched } = this.#context
+    const merged = mergeCookies(cookiesOf(bases), mine, theirs.cookie)
+    const next = withCookie(theirs, merged)
+    const user = knownUser(settings, theirs)
+    const { slack } = this.#wish.lifetime
+    const lag = (expiresOf(merged) ?? Infinity) - (expiresOf(theirs.cookie) ?? Infinity)
+    const isSame = !lifeChanged(theirs.cookie, merged) && sameButDate(theirs.cookie, merged)
+    if (!isSame || lag >= slack) return this.#decide(next, codec.encode(next), user, true)
+    // Without a date it is memcached's own that is renewed.
+    if (expiresOf(merged) !== undefined || touched.within(this.#wish.sid, slack)) return NOTHING
+    return this.#decide(next, current.text, user, true)
+  }
+
+  #decide(next: SessionData, text: string, user: string | undefined, isListed: boolean): Decision<void> {
+    const { expiry, sessions } = this.#context
+    const { sid } = this.#wish
+    const lifetime = expiry.of(next, sid)
+    sessions.check(sid, text)
+    const record = new SessionRecord('stored', text, null)
+    return { draft: { record, lifetime, user, isListed, isBlind: false } }
   }
 }
 
@@ -308,12 +347,37 @@ function plain(cookie: SessionData['cookie']): SessionData['cookie'] {
   return typeof toJSON === 'function' ? toJSON.call(cookie) : cookie
 }
 
-/** Do two sessions hold the same data? */
-function sameButCookie(a: SessionData, b: SessionData): boolean {
-  return same({ ...a, cookie: null }, { ...b, cookie: null })
+function cookiesOf(sessions: readonly SessionData[]): Cookie[] {
+  return sessions.map(({ cookie }) => cookie)
 }
 
-/** Without what JSON leaves out. */
-function jsonOf(value: unknown): unknown {
-  return JSON.parse(JSON.stringify(value))
+/** The cookie comes first, as in express-session's own sessions. */
+function withCookie(session: SessionData, cookie: Cookie): SessionData {
+  return Object.assign({ cookie }, session, { cookie })
+}
+
+/** What it has tried to store, or is about to. */
+function tried({ attempts, planned }: Revision): readonly Attempt[] {
+  return planned.length === 0 ? attempts : [...attempts, ...planned]
+}
+
+/** Do two sessions hold the same data? */
+function sameButCookie(a: SessionData, b: SessionData): boolean {
+  return sameBut(['cookie'], a, b)
+}
+
+/** Are two cookies the same as they are stored, but for what a refresh changes? */
+function sameButDate(a: Cookie, b: Cookie): boolean {
+  return sameBut(['originalMaxAge', 'expires'], a, b)
+}
+
+function sameBut(but: readonly string[], a: object, b: object): boolean {
+  const [mine, theirs] = [new Map(Object.entries(a)), new Map(Object.entries(b))]
+  for (const [one, other] of [
+    [mine, theirs],
+    [theirs, mine],
+  ] as const) {
+    for (const [key, value] of one) if (!but.includes(key) && !same(value, other.get(key))) return false
+  }
+  return true
 }

@@ -45,7 +45,13 @@ function start(context: Context, sid: string, session: SessionData, done: Done<v
     return
   }
   const user = userOf(context.settings, session)
-  context.changes.submit(context, sid, new Edit(context, { sid, session, text, lifetime, user }), done)
+  const { originalMaxAge } = session.cookie
+  context.changes.submit(
+    context,
+    sid,
+    new Edit(context, { sid, session, text, lifetime, originalMaxAge, user }),
+    done,
+  )
 }
 
 /** Has the application ended its life, rather than time? A session that this store has not read is what it is given as. */

@@ -2,14 +2,12 @@ import type { SessionData } from 'express-session'
 import { asError } from '../errors.ts'
 import { isSession } from '../session/codec.ts'
 import { lifeChanged } from '../session/cookie.ts'
-import { expiresOf, type Lifetime } from '../session/expiry.ts'
-import { type Revision, revisionOf } from '../session/revision.ts'
+import type { Lifetime } from '../session/expiry.ts'
+import { lookAtCookie, type Revision, revisionOf } from '../session/revision.ts'
 import type { Context, Done } from './context.ts'
 import { destroy } from './destroy.ts'
 import { Edit } from './edit.ts'
 import { isEnded } from './save.ts'
-import { keepListed } from './users/enlist.ts'
-import { knownUser } from './users/user-of.ts'
 
 /**
  * Keeps a session alive. Nothing goes over the wire while the stored expiry lags by less than
@@ -36,50 +34,24 @@ export function refresh(
   done: Done<void>,
 ): void {
   const revision = revisionOf(session, context.sessions, sid)
-  if (revision !== undefined) lookAtCookie(context, revision)
-  const isUndated = lifetime.expires === undefined
-  if (isUndated && (revision === undefined || revision.expires === undefined)) {
-    touchNatively(context, sid, session, lifetime, done)
-  } else if (revision !== undefined && !isDue(revision, session, lifetime)) {
-    process.nextTick(done, null)
-  } else {
-    const wish = { sid, session, text: null, lifetime, user: undefined }
-    context.changes.submit(context, sid, new Edit(context, wish), done)
-  }
-}
-
-/** What was read is looked at only once that matters; express-session's own sessions bring it along. */
-function lookAtCookie(context: Context, revision: Revision): void {
-  if (!Number.isNaN(revision.expires)) return
-  const stored = context.codec.decode(revision.record.text)
-  revision.expires = stored === null ? undefined : expiresOf(stored.cookie)
-  revision.originalMaxAge = stored?.cookie.originalMaxAge
-}
-
-/** Does what is stored lag by too much, or has this request changed how long the session lives? */
-function isDue(revision: Revision, { cookie }: SessionData, { expires, slack }: Lifetime): boolean {
-  const lag = (expires ?? Infinity) - (revision.expires ?? Infinity)
-  return lag >= slack || lifeChanged(revision, cookie)
-}
-
-/** A cookie without a date has nothing to rewrite: memcached's own touch, now and then. */
-function touchNatively(
-  context: Context,
-  sid: string,
-  session: SessionData,
-  { left, slack, expires }: Lifetime,
-  done: Done<void>,
-): void {
-  const { touched, sessions, settings } = context
-  const revision = revisionOf(session, sessions, sid)
-  const user = revision === undefined ? knownUser(settings, session) : revision.user
-  if (touched.within(sid, slack)) {
+  if (revision !== undefined && !isDue(context, revision, session, lifetime)) {
     process.nextTick(done, null)
     return
   }
-  sessions.prolong(sid, left + slack, (error, found) => {
-    if (error === null) touched.note(sid)
-    if (found) keepListed(context, user, sid, { left, slack, expires })
-    done(error)
-  })
+  const { originalMaxAge } = session.cookie
+  const wish = { sid, session, text: null, lifetime, originalMaxAge, user: undefined }
+  context.changes.submit(context, sid, new Edit(context, wish), done)
+}
+
+/** Does what is stored lag by too much, or has this request changed how long the session lives? */
+function isDue(
+  { codec, touched }: Context,
+  revision: Revision,
+  { cookie }: SessionData,
+  { expires, slack }: Lifetime,
+): boolean {
+  lookAtCookie(codec, revision)
+  if (revision.attempts.length > 0 || lifeChanged(revision, cookie)) return true
+  if (expires === undefined && revision.expires === undefined) return !touched.within(revision.sid, slack)
+  return (expires ?? Infinity) - (revision.expires ?? Infinity) >= slack
 }

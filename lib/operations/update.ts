@@ -15,6 +15,8 @@ export type Updater = (session: SessionData) => SessionData | void | Promise<Ses
 class Update implements Change<SessionData | null> {
   readonly guess = null
   readonly isPatient = true
+  /** A counter must not count twice. */
+  readonly isOnce = true
   readonly #context: Context
   readonly #sid: string
   readonly #updater: Updater
@@ -42,11 +44,6 @@ class Update implements Change<SessionData | null> {
     // Others may have changed it in the same write.
     revision.text = draft.record.text
     attachRevision(result, revision)
-  }
-
-  /** A counter must not count twice. */
-  doubted(): 'fails' {
-    return 'fails'
   }
 
   #decide(

@@ -1,9 +1,11 @@
 import type { SessionData } from 'express-session'
 import type { SessionRecord } from '../storage/record.ts'
+import type { Codec } from './codec.ts'
+import { expiresOf } from './expiry.ts'
 
-/** A save whose outcome is not known: it may be stored. */
+/** What a request has tried to store: it may be stored. */
 export interface Attempt {
-  /** What the request knew when it saved. */
+  /** What the request knew then. */
   readonly text: string
   /** What was sent: with what others had changed merged in. */
   readonly sent: string
@@ -23,8 +25,10 @@ export class Revision {
   record: SessionRecord
   /** When that was at the earliest: a time of `performance.now()`. */
   seenAt: number
-  /** Saves since then whose outcome is not known. */
+  /** What it has tried to store since then, while it is not known whether it is. */
   attempts: readonly Attempt[] = NONE
+  /** What it is about to store, in the write that is being worked out. */
+  planned: readonly Attempt[] = NONE
   /** Of the stored cookie: its date in milliseconds, undefined where it has none, NaN while nobody has looked. */
   expires: number | undefined = Number.NaN
   /** Of the stored cookie, once somebody has looked. */
@@ -109,4 +113,12 @@ export function passRevision(
     revision.originalMaxAge = originalMaxAge
   }
   Stamp.set(live, revision)
+}
+
+/** What was read is looked at only once that matters; express-session's own sessions bring it along. */
+export function lookAtCookie(codec: Codec, revision: Revision): void {
+  if (!Number.isNaN(revision.expires)) return
+  const stored = codec.decode(revision.record.text)
+  revision.expires = stored === null ? undefined : expiresOf(stored.cookie)
+  revision.originalMaxAge = stored?.cookie.originalMaxAge
 }

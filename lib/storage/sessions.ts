@@ -124,24 +124,6 @@ export class Sessions {
     })
   }
 
-  /** Keeps what lies there, without looking at it, for so many milliseconds from now. Tells whether a session does. */
-  prolong(
-    sid: string,
-    milliseconds: number,
-    done: (error: MemcachedStoreError | null, found: boolean) => void,
-  ): void {
-    const key = this.#keys.of(sid)
-    const home = this.#cluster.home(key)
-    home.touch(key, expiration(milliseconds), (error, reply) => {
-      if (reply !== null && (reply.flags & TOMBSTONE) !== 0) {
-        // Destroyed meanwhile: a tombstone is not to stay as long as a session.
-        home.touch(key, this.#grave, failure => done(failure, false))
-      } else {
-        done(error, reply !== null && reply.status === OK)
-      }
-    })
-  }
-
   /** A write that was on its way when the session was destroyed may arrive late by the deadline of a request. */
   get #grave(): number {
     return expiration(this.#tombstone + this.#timeout)

@@ -37,6 +37,8 @@ export interface Change<T> {
   readonly guess: SessionRecord | null
   /** Has it as much time as it takes, as long as others get on? Else the time of one operation. */
   readonly isPatient: boolean
+  /** Must it not be done twice? Then it fails where it is not known whether it was done. */
+  readonly isOnce: boolean
 
   /** Must be free of effects: it may be called again. May throw, or reject, what the application's code throws. */
   apply(current: SessionRecord): Decision<T> | Promise<Decision<T>>
@@ -47,11 +49,14 @@ export interface Change<T> {
   /** What it decided is true now: this is what lies there, and was not older than that (`performance.now()`). */
   settled?(decision: Decision<T>, record: SessionRecord, seenAt: number): void
 
+  /** This is about to be sent for it, worked out on what those before it leave; null: no, not so. */
+  planned?(sent: SessionRecord | null): void
+
   /**
    * This was sent, and may have been stored: what lies there now is neither this nor what it was written
-   * over. Does it go on, worked out on what is there, or fail since that may be the second time?
+   * over. It is worked out again on that.
    */
-  doubted?(sent: SessionRecord): 'goes on' | 'fails'
+  doubted?(sent: SessionRecord): void
 
   /** It has failed; this was sent before, if anything, and may lie there or not. */
   failed?(sent: SessionRecord | null): void

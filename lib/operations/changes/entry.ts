@@ -54,6 +54,6 @@ export function finish(entry: Entry, error: Error | null, result: unknown): void
   else resource.runInAsyncScope(done, null, error, result)
 }
 
-const OVER: Change<unknown> = { guess: null, isPatient: true, apply: () => ({ draft: null }) }
+const OVER: Change<unknown> = { guess: null, isPatient: true, isOnce: false, apply: () => ({ draft: null }) }
 
 function ignore(): void {}

@@ -17,6 +17,8 @@ const LONGEST_WORK = 10
 /** Deadlines are counted in so many ticks, so that a process that was busy itself first takes its results. */
 const TICKS = 10
 
+const UNCLEAR = 'The connection broke while a session was written: whether it was stored is not known'
+
 /** A read that waits for the last change that came before it. */
 interface Reader {
   readonly task: () => void
@@ -191,26 +193,18 @@ export class Queue {
 
   /** What became of a write whose reply was lost. */
   #sortOut({ plan, draft, over }: Lost, known: SessionRecord, seenAt: number): void {
-    if (known.isLike(draft.record)) {
-      this.#settle(plan, known, seenAt)
-      this.#group = this.#group.filter(entry => !entry.isOver)
-      return
-    }
     // It was not carried out, and cannot be any more: its condition is on a version that will be gone.
     const isUndone = known.isLike(over)
-    for (const { entry } of plan.parts) {
-      if (entry.isOver || entry.sent === null) continue
-      if (!isUndone && entry.change.doubted?.(entry.sent) === 'fails') {
-        fail(
-          [entry],
-          new MemcachedStoreError(
-            'ERR_UNAVAILABLE',
-            'The connection broke while a session was written: whether it was stored is not known',
-          ),
-        )
-      }
-      entry.sent = null
+    // Or somebody else has written the same, which is as good, but for what must not be done twice.
+    const isDone = known.isLike(draft.record)
+    const parts = plan.parts.filter(({ entry }) => !entry.isOver && entry.sent !== null)
+    if (!isUndone) {
+      const unclear = parts.filter(({ entry }) => entry.change.isOnce).map(({ entry }) => entry)
+      fail(unclear, new MemcachedStoreError('ERR_UNAVAILABLE', UNCLEAR))
+      if (isDone) this.#settle({ parts, draft }, known, seenAt)
+      else for (const { entry } of parts) entry.change.doubted?.(entry.sent as SessionRecord)
     }
+    for (const { entry } of parts) entry.sent = null
     this.#group = this.#group.filter(entry => !entry.isOver)
   }
 
@@ -221,6 +215,7 @@ export class Queue {
     let current = known
     let draft = null as Draft | null
     const group = this.#group
+    for (const { change } of group) change.planned?.(null)
     let at = 0
     for (; at < group.length && (parts.length === 0 || performance.now() < end); at++) {
       const entry = group[at] as Entry
@@ -230,8 +225,10 @@ export class Queue {
       parts.push({ entry, decision })
       if (decision.draft === null) continue
       const isBlind = decision.draft.isBlind || (draft?.isBlind ?? false)
-      draft = { ...decision.draft, isBlind }
+      const isListed = decision.draft.isListed && (draft?.isListed ?? true)
+      draft = { ...decision.draft, isBlind, isListed }
       current = draft.record
+      entry.change.planned?.(current)
     }
     this.#group = parts.map(({ entry }) => entry)
     this.#waiting = group.slice(at).concat(this.#waiting)
