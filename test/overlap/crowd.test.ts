@@ -85,9 +85,10 @@ describe.skipIf(!hasMemcached)('a crowd at one session', () => {
       }
       return count
     })()
-    await Promise.all(saves.map(start => start()))
-    isOver = true
-    const count = await others
+    const saving = Promise.all(saves.map(start => start())).finally(() => {
+      isOver = true
+    })
+    const [count] = await Promise.all([others, saving])
     expect(await stores.stored(sid)).toEqual({ n: 0, count, ...keys })
   })
 
