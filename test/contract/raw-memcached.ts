@@ -27,6 +27,11 @@ export class RawMemcached {
     return { value: value.toString(), flags: Number(found[1]) }
   }
 
+  /** The CAS token of this item; undefined where there is none. */
+  async token(key: string): Promise<string | undefined> {
+    return /^VALUE \S+ \d+ \d+ (\d+)\r\n/.exec(await this.#ask(`gets ${key}\r\n`))?.[1]
+  }
+
   /** Gives the server's answer, `STORED` if all is well. */
   async set(key: string, value: string, flags = 0): Promise<string> {
     const bytes = Buffer.from(value).toString('latin1')

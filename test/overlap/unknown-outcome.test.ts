@@ -1,0 +1,313 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import type { MemcachedStoreOptions } from '../../lib/index.ts'
+import { OPCODE, WRITES } from '../support/frames.ts'
+import { hasMemcached, Memcached } from '../support/memcached.ts'
+import { TcpProxy } from '../support/proxy.ts'
+import { until } from '../support/until.ts'
+import { generate, load, save } from './live.ts'
+import { type AnySession, TwoStores } from './two-stores.ts'
+
+const resolver = (): never => {
+  throw new Error('Nobody else has written')
+}
+
+describe.skipIf(!hasMemcached)('after a save of unknown outcome', () => {
+  let memcached: Memcached
+  let proxy: TcpProxy
+  let stores: TwoStores
+
+  beforeEach(async () => {
+    memcached = await Memcached.start()
+    proxy = await TcpProxy.start(memcached.address)
+    start({})
+    return async () => {
+      await proxy[Symbol.asyncDispose]()
+      await memcached.kill()
+    }
+  })
+  afterEach(() => stores[Symbol.asyncDispose]())
+
+  function start(options: MemcachedStoreOptions): void {
+    stores = new TwoStores(
+      { servers: proxy.address, timeout: 300, touchAfter: 0, ...options },
+      { servers: memcached.address, timeout: 5000 },
+    )
+  }
+
+  /** Saves while memcached is stopped: it is told to have failed, and is applied when memcached goes on. */
+  async function saveInVain(live: AnySession, sid: string): Promise<void> {
+    await memcached.freeze()
+    await expect(stores.here.set(sid, live)).rejects.toMatchObject({ code: 'ERR_TIMEOUT' })
+    memcached.thaw()
+    await recovered()
+  }
+
+  /** The request reaches memcached, or does not; its reply does not come. */
+  async function loseSave(live: AnySession, sid: string, isApplied: boolean): Promise<void> {
+    if (isApplied) proxy.loseNextReply('silence')
+    else proxy.silence()
+    await expect(stores.here.set(sid, live)).rejects.toMatchObject({ status: 503 })
+    await proxy.pass()
+    proxy.cutNow('reset')
+    await recovered()
+  }
+
+  async function recovered(): Promise<void> {
+    await until(() =>
+      stores.here.get('recovered').then(
+        () => true,
+        () => false,
+      ),
+    )
+  }
+
+  describe.each([
+    ['merge', 'merge'],
+    ['overwrite', 'overwrite'],
+    ['reject', 'reject'],
+    ['a resolver', resolver],
+  ] as const)('with %s', (_, onConflict) => {
+    beforeEach(async () => {
+      await stores[Symbol.asyncDispose]()
+      start({ onConflict })
+    })
+
+    test('that was applied while memcached stood still, a take-back holds', async () => {
+      const sid = await stores.create({ user: 'Ada' })
+      const live = await load(stores.here, sid)
+      live.paid = true
+      await saveInVain(live, sid)
+      await until(async () => (await stores.stored(sid))?.paid)
+      delete live.paid
+      await save(live)
+      expect(await stores.stored(sid)).toEqual({ user: 'Ada' })
+      expect(stores.conflicts).toEqual([])
+    })
+
+    test.each([true, false])('(applied: %j) the same again, more, and a take-back hold', async isApplied => {
+      const sid = await stores.create({ user: 'Ada', n: 0 })
+      const live = await load(stores.here, sid)
+      live.n = 1
+      await loseSave(live, sid, isApplied)
+      await save(live)
+      expect(await stores.stored(sid)).toEqual({ user: 'Ada', n: 1 })
+      live.n = 2
+      live.more = 1
+      await loseSave(live, sid, isApplied)
+      live.n = 1
+      delete live.more
+      await save(live)
+      expect(await stores.stored(sid)).toEqual({ user: 'Ada', n: 1 })
+      live.n = 0
+      await save(live)
+      expect(await stores.stored(sid)).toEqual({ user: 'Ada', n: 0 })
+      expect(stores.conflicts).toEqual([])
+    })
+
+    test('and another one, a take-back of both holds', async () => {
+      const sid = await stores.create({ user: 'Ada' })
+      const live = await load(stores.here, sid)
+      live.first = 1
+      await loseSave(live, sid, true)
+      live.second = 1
+      await loseSave(live, sid, true)
+      delete live.first
+      delete live.second
+      await save(live)
+      expect(await stores.stored(sid)).toEqual({ user: 'Ada' })
+      expect(stores.conflicts).toEqual([])
+    })
+
+    test('of a new session, a take-back holds', async () => {
+      const live = generate(stores.here)
+      Object.assign(live, { user: 'Ada', paid: true })
+      await loseSave(live, live.id, true)
+      expect(await stores.stored(live.id)).toEqual({ user: 'Ada', paid: true })
+      delete live.paid
+      await save(live)
+      expect(await stores.stored(live.id)).toEqual({ user: 'Ada' })
+      expect(stores.conflicts).toEqual([])
+    })
+  })
+
+  test('that was not applied, what others changed is kept', async () => {
+    const sid = await stores.create({ user: 'Ada', gone: 1 })
+    const live = await load(stores.here, sid)
+    live.paid = true
+    await loseSave(live, sid, false)
+    await stores.edit(sid, theirs => {
+      theirs.theirs = 1
+      delete theirs.gone
+    })
+    delete live.paid
+    live.mine = 1
+    await save(live)
+    expect(await stores.stored(sid)).toEqual({ user: 'Ada', theirs: 1, mine: 1 })
+    expect(stores.conflicts).toEqual([[sid, 'merged']])
+  })
+
+  test('that was applied and then changed by another, a take-back and their change hold', async () => {
+    const sid = await stores.create({ user: 'Ada', gone: 1 })
+    const live = await load(stores.here, sid)
+    live.paid = true
+    await loseSave(live, sid, true)
+    await stores.edit(sid, theirs => {
+      theirs.theirs = 1
+      delete theirs.gone
+    })
+    delete live.paid
+    await save(live)
+    expect(await stores.stored(sid)).toEqual({ user: 'Ada', theirs: 1 })
+  })
+
+  test('one that another changed since is rejected where that is asked for', async () => {
+    await stores[Symbol.asyncDispose]()
+    start({ onConflict: 'reject' })
+    const sid = await stores.create({ user: 'Ada' })
+    const live = await load(stores.here, sid)
+    live.paid = true
+    await loseSave(live, sid, true)
+    await stores.edit(sid, theirs => {
+      theirs.theirs = 1
+    })
+    await expect(save(live)).rejects.toMatchObject({ code: 'ERR_CONFLICT', status: 409 })
+    expect(await stores.stored(sid)).toEqual({ user: 'Ada', paid: true, theirs: 1 })
+  })
+
+  test('a logout holds, and nothing brings the session back', async () => {
+    const sid = await stores.create({ user: 'Ada' })
+    const live = await load(stores.here, sid)
+    live.paid = true
+    await saveInVain(live, sid)
+    await stores.here.destroy(sid)
+    delete live.paid
+    await save(live)
+    live.more = 1
+    await save(live)
+    expect(await stores.stored(sid)).toBeNull()
+  })
+
+  test('a save that nothing changed is not taken for one', async () => {
+    const sid = await stores.create({ user: 'Ada' })
+    const live = await load(stores.here, sid)
+    live.paid = true
+    await loseSave(live, sid, true)
+    delete live.paid
+    // What it read first: only a look tells that it is not what is stored.
+    await stores.here.set(sid, live.touch())
+    await stores.here.touch(sid, live.touch())
+    expect(await stores.stored(sid)).toEqual({ user: 'Ada' })
+  })
+
+  test('a touch does not settle it, the save after that does', async () => {
+    const sid = await stores.create({ user: 'Ada' })
+    const live = await load(stores.here, sid)
+    live.paid = true
+    await loseSave(live, sid, true)
+    delete live.paid
+    await stores.here.touch(sid, live.touch())
+    await save(live)
+    expect(await stores.stored(sid)).toEqual({ user: 'Ada' })
+  })
+
+  test('of the cookie, a take-back holds', async () => {
+    const sid = await stores.create({ user: 'Ada' })
+    const live = await load(stores.here, sid)
+    live.cookie.maxAge = 3_600_000
+    proxy.loseNextReply('silence')
+    await expect(stores.here.touch(sid, live)).rejects.toMatchObject({ status: 503 })
+    await proxy.pass()
+    proxy.cutNow('reset')
+    await recovered()
+    expect((await stores.read(sid)).cookie.originalMaxAge).toBeGreaterThan(3_000_000)
+    live.cookie.maxAge = 60_000
+    await stores.here.touch(sid, live)
+    expect((await stores.read(sid)).cookie.originalMaxAge).toBeLessThan(61_000)
+    expect(await stores.stored(sid)).toEqual({ user: 'Ada' })
+  })
+
+  test('an update is not made twice, and the next one goes on from what is there', async () => {
+    const sid = await stores.create({ count: 0 })
+    const increment = (session: unknown): void => {
+      const counted = session as { count: number }
+      counted.count++
+    }
+    proxy.loseNextReply('silence')
+    await expect(stores.here.update(sid, increment)).rejects.toMatchObject({ status: 503 })
+    await proxy.pass()
+    proxy.cutNow('reset')
+    await recovered()
+    expect(await stores.here.update(sid, increment)).toMatchObject({ count: 2 })
+    expect(await stores.stored(sid)).toEqual({ count: 2 })
+  })
+
+  describe.each(['fin', 'reset'] as const)('which is made again within its deadline (%s)', how => {
+    beforeEach(async () => {
+      await stores[Symbol.asyncDispose]()
+      start({ timeout: 5000 })
+    })
+
+    /** The next write is applied; then something happens elsewhere, then the connection ends without the reply. */
+    function cutInsteadOfReply(meanwhile: () => Promise<void>): void {
+      proxy.tamper(reply => {
+        if (!WRITES.has(reply[1] as number)) return reply
+        proxy.tamper(frame => frame)
+        meanwhile().finally(() => proxy.cutNow(how))
+        return null
+      })
+    }
+
+    test('what another one deleted meanwhile stays deleted', async () => {
+      const sid = await stores.create({ gone: 1, kept: 1 })
+      const live = await load(stores.here, sid)
+      live.mine = 1
+      cutInsteadOfReply(() =>
+        stores.edit(sid, theirs => {
+          delete theirs.gone
+        }),
+      )
+      await save(live)
+      expect(await stores.stored(sid)).toEqual({ kept: 1, mine: 1 })
+    })
+
+    test('what another one set meanwhile stays set', async () => {
+      const sid = await stores.create({ n: 0 })
+      const live = await load(stores.here, sid)
+      live.mine = 1
+      cutInsteadOfReply(() =>
+        stores.edit(sid, theirs => {
+          theirs.n = 1
+        }),
+      )
+      await save(live)
+      live.more = 1
+      await save(live)
+      expect(await stores.stored(sid)).toEqual({ n: 1, mine: 1, more: 1 })
+    })
+
+    test('an equal update of another one is not taken for its own', async () => {
+      const sid = await stores.create({ count: 0 })
+      const increment = (session: unknown): void => {
+        const counted = session as { count: number }
+        counted.count++
+      }
+      // It never arrives; the other one writes the very text that it would have.
+      const before = proxy.count(OPCODE.replace)
+      proxy.tamper(reply => {
+        if (reply[1] === OPCODE.get) proxy.silence()
+        return reply
+      })
+      const updating = stores.here.update(sid, increment)
+      const ended = updating.then(
+        () => 1,
+        () => 0,
+      )
+      await until(() => proxy.count(OPCODE.replace) > before)
+      await stores.elsewhere.update(sid, increment)
+      proxy.cutNow(how)
+      await proxy.pass()
+      const acknowledged = await ended
+      expect((await stores.stored(sid))?.count).toBeGreaterThanOrEqual(1 + acknowledged)
+    })
+  })
+})
