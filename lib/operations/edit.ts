@@ -289,7 +289,9 @@ export class Edit implements Change<void> {
     const { originalMaxAge, expires } = merged
     // Who settles a conflict otherwise settles the cookie, too, but for the date.
     const isMerged = outcome === undefined || outcome === 'merged'
-    const next = withCookie(data, isMerged ? merged : ({ ...cookie, originalMaxAge, expires } as Cookie))
+    // In place, which leaves it first: but for the application's own, all these are of our own parsing.
+    const next = outcome === 'resolved' ? { ...data } : data
+    next.cookie = isMerged ? merged : ({ ...cookie, originalMaxAge, expires } as Cookie)
     const user = userOf(this.#context.settings, next)
     return { ...this.#decide(next, this.#context.codec.encode(next), user, false), outcome }
   }
@@ -303,15 +305,15 @@ export class Edit implements Change<void> {
   ): Decision<void> {
     const { codec, settings, touched } = this.#context
     const merged = mergeCookies(cookiesOf(bases), mine, theirs.cookie)
-    const next = withCookie(theirs, merged)
     const user = knownUser(settings, theirs)
     const { slack } = this.#wish.lifetime
     const lag = (expiresOf(merged) ?? Infinity) - (expiresOf(theirs.cookie) ?? Infinity)
     const isSame = !lifeChanged(theirs.cookie, merged) && sameButDate(theirs.cookie, merged)
-    if (!isSame || lag >= slack) return this.#decide(next, codec.encode(next), user, true)
+    theirs.cookie = merged
+    if (!isSame || lag >= slack) return this.#decide(theirs, codec.encode(theirs), user, true)
     // Without a date it is memcached's own that is renewed.
     if (expiresOf(merged) !== undefined || touched.within(this.#wish.sid, slack)) return NOTHING
-    return this.#decide(next, current.text, user, true)
+    return this.#decide(theirs, current.text, user, true)
   }
 
   #decide(next: SessionData, text: string, user: string | undefined, isListed: boolean): Decision<void> {
@@ -351,11 +353,6 @@ function cookiesOf(sessions: readonly SessionData[]): Cookie[] {
   return sessions.map(({ cookie }) => cookie)
 }
 
-/** The cookie comes first, as in express-session's own sessions. */
-function withCookie(session: SessionData, cookie: Cookie): SessionData {
-  return Object.assign({ cookie }, session, { cookie })
-}
-
 /** What it has tried to store, or is about to. */
 function tried({ attempts, planned }: Revision): readonly Attempt[] {
   return planned.length === 0 ? attempts : [...attempts, ...planned]
@@ -363,21 +360,14 @@ function tried({ attempts, planned }: Revision): readonly Attempt[] {
 
 /** Do two sessions hold the same data? */
 function sameButCookie(a: SessionData, b: SessionData): boolean {
-  return sameBut(['cookie'], a, b)
+  const [mine, theirs] = [Object.entries(a), new Map(Object.entries(b))]
+  if (mine.length !== theirs.size) return false
+  return mine.every(([key, value]) => key === 'cookie' || (theirs.has(key) && same(value, theirs.get(key))))
 }
 
 /** Are two cookies the same as they are stored, but for what a refresh changes? */
 function sameButDate(a: Cookie, b: Cookie): boolean {
-  return sameBut(['originalMaxAge', 'expires'], a, b)
-}
-
-function sameBut(but: readonly string[], a: object, b: object): boolean {
-  const [mine, theirs] = [new Map(Object.entries(a)), new Map(Object.entries(b))]
-  for (const [one, other] of [
-    [mine, theirs],
-    [theirs, mine],
-  ] as const) {
-    for (const [key, value] of one) if (!but.includes(key) && !same(value, other.get(key))) return false
-  }
-  return true
+  const bare = (cookie: Cookie): object =>
+    JSON.parse(JSON.stringify({ ...cookie, originalMaxAge: 0, expires: 0 }))
+  return same(bare(a), bare(b))
 }

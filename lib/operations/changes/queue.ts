@@ -54,7 +54,9 @@ export class Queue {
   #group: Entry[]
   #waiting: Entry[] = []
   #readers: Reader[] = []
+  /** Counts the time in which nothing gets on. */
   #ticks = 0
+  #getsOn = false
   readonly #ticker: NodeJS.Timeout
 
   /** @param first - what is under way. @param onIdle - called once nobody waits any more. */
@@ -146,7 +148,8 @@ export class Queue {
         this.#sortOut(lost, known, sentAt)
         lost = null
       }
-      const plan = await this.#plan(known)
+      // The shorter it takes, the less of it is in vain where other processes write, too.
+      const plan = await this.#plan(known, LONGEST_WORK / (attempt + 1))
       const { draft } = plan
       if (draft === null) {
         this.#settle(plan, known, sentAt)
@@ -209,9 +212,9 @@ export class Queue {
   }
 
   /** Works the changes out, each on what the one before it leaves. */
-  async #plan(known: SessionRecord): Promise<Plan> {
+  async #plan(known: SessionRecord, time: number): Promise<Plan> {
     const parts: { entry: Entry; decision: Decision<unknown> }[] = []
-    const end = performance.now() + LONGEST_WORK
+    const end = performance.now() + time
     let current = known
     let draft = null as Draft | null
     const group = this.#group
@@ -287,6 +290,7 @@ export class Queue {
   }
 
   #settle({ parts, draft }: Plan, record: SessionRecord, seenAt: number): void {
+    this.#getsOn = true
     if (draft !== null) follow(this.#context, this.#sid, draft)
     for (const { entry, decision } of parts) settle(this.#context, this.#sid, entry, decision, record, seenAt)
     this.#release(({ after }) => after.isOver)
@@ -305,6 +309,10 @@ export class Queue {
   }
 
   #tick(): void {
+    const getsOn = this.#getsOn
+    this.#getsOn = false
+    // A crowd may take longer than one timeout, but each has its turn.
+    if (getsOn) return
     this.#ticks++
     for (const entries of [this.#group, this.#waiting]) {
       for (const entry of entries) if (entry.deadline <= this.#ticks) this.#expire(entry)
