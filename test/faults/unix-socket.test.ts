@@ -10,7 +10,7 @@ describe.skipIf(!hasMemcached)('unix socket', () => {
   test.each(['', 'unix:', 'memcached://'])('%s/path/to.sock', async scheme => {
     const folder = await mkdtemp(join(tmpdir(), 'memcached-'))
     const path = join(folder, 'to.sock')
-    const watched = withStore(`${scheme}${path}`)
+    const watched = withStore(`${scheme}${path}`, { timeout: 2000 })
     const { operations } = watched
     try {
       // Not there yet.
@@ -26,8 +26,15 @@ describe.skipIf(!hasMemcached)('unix socket', () => {
       await daemon.kill()
       await burst
       await operations.settled('ERR_UNAVAILABLE')
-      await using _again = await Daemon.start(['-s', path, '-a', '0777'], path)
+      const again = await Daemon.start(['-s', path, '-a', '0777'], path)
       await operations.recovered()
+
+      // Started again at once.
+      await again.kill()
+      const reads = Array.from({ length: 20 }, (_, index) => operations.get(`burst-${index}`))
+      await using _last = await Daemon.start(['-s', path, '-a', '0777'], path)
+      expect((await Promise.all(reads)).filter(({ error }) => error !== null)).toEqual([])
+      await operations.settled()
     } finally {
       await watched[Symbol.asyncDispose]()
       await rm(folder, { recursive: true, force: true })

@@ -1,7 +1,8 @@
 import { expect, onTestFinished, test } from 'vitest'
 import { ConnectionLostError, MemcachedStoreError } from '../../lib/errors.ts'
 import type { Item, MemcachedNode, ReplyCallback, Version, WriteMode } from '../../lib/memcached/node.ts'
-import { EXISTS, NOT_FOUND, OK, type Reply } from '../../lib/memcached/reply.ts'
+import { EXISTS, NOT_FOUND, OK } from '../../lib/memcached/reply.ts'
+import { asked } from '../support/node.ts'
 
 /** A node, and what may befall its server. It need not be a real one, nor time the real one. */
 export interface NodeUnderTest {
@@ -39,7 +40,6 @@ export function nodeContract(make: () => Promise<NodeUnderTest>): void {
     const { node } = made
     return {
       ...made,
-      world: made,
       get: (key = KEY) => asked(done => node.get(key, done)),
       write: (mode: WriteMode, one: Item, version: Version | null = null) =>
         asked(done => node.write(mode, one, version, done)),
@@ -301,15 +301,5 @@ export function nodeContract(make: () => Promise<NodeUnderTest>): void {
       const { reason } = outcome as PromiseRejectedResult
       expect(reason).toMatchObject({ name: 'MemcachedStoreError', code: 'ERR_CLOSED' })
     }
-  })
-}
-
-/** A reply's value is valid only until the callback returns. */
-function asked(send: (done: ReplyCallback) => void): Promise<Reply> {
-  return new Promise((resolve, reject) => {
-    send((error, reply) => {
-      if (error !== null) reject(error)
-      else resolve((reply as Reply).keep())
-    })
   })
 }

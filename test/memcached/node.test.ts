@@ -1,10 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe } from 'vitest'
 import { EmbeddedMemcached } from '../../lib/embedded/index.ts'
-import { parseServers, type ServerAddress } from '../../lib/memcached/address.ts'
-import { MemjsNode } from '../../lib/memcached/memjs-node.ts'
-import { Wire } from '../../lib/memcached/wire.ts'
 import { hasMemcached, Memcached } from '../support/memcached.ts'
+import { nodeOf } from '../support/node.ts'
 import { TcpProxy } from '../support/proxy.ts'
 import { until } from '../support/until.ts'
 import { type NodeUnderTest, nodeContract } from './node-contract.ts'
@@ -39,15 +37,7 @@ describe.skipIf(!hasMemcached)('a node over a wire, with memcached', () => {
 
 async function make(server: Restartable): Promise<NodeUnderTest> {
   const proxy = await TcpProxy.start(server.address)
-  const [address] = parseServers(proxy.address) as [ServerAddress]
-  const wire = new Wire({
-    address,
-    tls: undefined,
-    timeout: TIMEOUT,
-    maxItemSize: 1024 ** 2,
-    onChange() {},
-  })
-  const node = new MemjsNode(address.name, wire)
+  const node = nodeOf(proxy.address, TIMEOUT)
   // The proxy's connection goes once the wire has closed its own.
   const noticed = () => until(() => proxy.open === 0)
   return {
