@@ -3,7 +3,7 @@ import type { ConnectionOptions } from 'node:tls'
 import { ConnectionLostError, MemcachedStoreError } from '../errors.ts'
 import type { ServerAddress } from './address.ts'
 import { dial, saslRequest } from './dial.ts'
-import { Outbox } from './outbox.ts'
+import { Outbox, type Parcel } from './outbox.ts'
 import { Parser } from './parser.ts'
 import { AUTH_ERROR, NOOP, SASL_AUTH, statusError, UNKNOWN_COMMAND } from './protocol.ts'
 import { Queue } from './queue.ts'
@@ -122,16 +122,23 @@ export class Connection {
     if (this.#ended || !this.#ready) return
     const socket = this.#socket
     const outbox = this.#outbox
-    // Several buffers, too, leave in one write.
+    const parcel = outbox.take()
+    if (parcel === null) return
+    if (outbox.length === 0 && parcel.value === null) socket.write(parcel.bytes)
+    else this.#writeAll(parcel)
+    if (socket.writableLength === 0) outbox.reuse()
+  }
+
+  /** Several buffers, in one write. */
+  #writeAll(first: Parcel): void {
+    const socket = this.#socket
     socket.cork()
-    while (socket.writableLength < MOST_WRITTEN) {
-      const parcel = outbox.take()
-      if (parcel === null) break
+    for (let parcel: Parcel | null = first; parcel !== null; parcel = this.#outbox.take()) {
       socket.write(parcel.bytes)
-      if (parcel.value !== null) socket.write(toBuffer(parcel.value))
+      if (parcel.value !== null) socket.write(parcel.value)
+      if (socket.writableLength >= MOST_WRITTEN) break
     }
     socket.uncork()
-    if (socket.writableLength === 0) outbox.reuse()
   }
 
   #take(reply: Reply): boolean {
@@ -142,7 +149,7 @@ export class Connection {
       return false
     }
     const error = reply.status === OK ? null : statusError(reply.status, this.#options.address.name)
-    if (reply.status === AUTH_ERROR && error !== null) {
+    if (error !== null && reply.status === AUTH_ERROR) {
       this.drop(error)
       return false
     }
@@ -186,8 +193,4 @@ export class Connection {
         : new MemcachedStoreError('ERR_UNAVAILABLE', `Cannot connect to ${server}`, { cause }),
     )
   }
-}
-
-function toBuffer(value: string | Buffer): Buffer {
-  return typeof value === 'string' ? Buffer.from(value) : value
 }

@@ -2,7 +2,7 @@ import { ADD, HEADER_LENGTH, REPLACE, REQUEST_MAGIC, SET, TOUCH } from './protoc
 import type { Request } from './request.ts'
 
 const SIZE = 64 * 1024
-/** A value of so many characters leaves as a buffer of its own: copying it would cost more than that. */
+/** A longer value leaves as a buffer of its own: to make room for it and to copy it would cost more. */
 const LARGE = 16 * 1024
 /** A character of a string takes at most three bytes in UTF-8. */
 const MOST_BYTES = 3
@@ -11,10 +11,8 @@ const MOST_BYTES = 3
 export interface Parcel {
   readonly first: Request
   readonly bytes: Buffer
-  /** Follows the bytes; encoded when it leaves, since until then a text takes least. */
-  readonly value: string | Buffer | null
-  /** Bytes, of both. */
-  readonly length: number
+  /** Follows the bytes. */
+  readonly value: Buffer | null
 }
 
 /**
@@ -40,9 +38,10 @@ export class Outbox {
   }
 
   append(request: Request): void {
-    const { opcode, key, value } = request
-    const isLarge = value.length > LARGE
-    const room = HEADER_LENGTH + 8 + key.length + (isLarge ? 0 : value.length * MOST_BYTES)
+    const { opcode, key } = request
+    const large = largeValueOf(request)
+    const value = large === null ? request.value : ''
+    const room = HEADER_LENGTH + 8 + key.length + value.length * MOST_BYTES
     if (this.#end + room > this.#buffer.length) this.#renew()
     this.#first ??= request
 
@@ -61,10 +60,9 @@ export class Outbox {
     const extras = at - start - HEADER_LENGTH
     // Keys are ASCII: see Keys.
     at += buffer.latin1Write(key, at)
-    let apart = 0
-    if (isLarge) apart = Buffer.byteLength(value)
-    else if (typeof value !== 'string') at += value.copy(buffer, at)
+    if (typeof value !== 'string') at += value.copy(buffer, at)
     else if (value !== '') at += buffer.utf8Write(value, at)
+    const apart = large === null ? 0 : large.length
 
     view.setUint32(start, (REQUEST_MAGIC << 24) | (opcode << 16) | key.length)
     // Data type and vbucket, which follow, are always 0.
@@ -75,15 +73,15 @@ export class Outbox {
     view.setUint32(start + 20, request.casLow)
     this.#end = at
     this.length += at - start + apart
-    if (isLarge) this.#close(value, apart)
+    if (large !== null) this.#close(large)
   }
 
   /** The next parcel to be sent; null where nothing waits. Its bytes stay as they are until {@link reuse}. */
   take(): Parcel | null {
-    if (this.#parcels.length === 0) this.#close(null, 0)
+    if (this.#parcels.length === 0) this.#close(null)
     const parcel = this.#parcels.shift()
     if (parcel === undefined) return null
-    this.length -= parcel.length
+    this.length -= parcel.bytes.length + (parcel.value?.length ?? 0)
     return parcel
   }
 
@@ -94,22 +92,31 @@ export class Outbox {
     this.#end = 0
   }
 
-  #close(value: string | Buffer | null, apart: number): void {
+  #close(value: Buffer | null): void {
     const first = this.#first
     if (first === null) return
     const bytes = this.#buffer.subarray(this.#start, this.#end)
-    this.#parcels.push({ first, bytes, value, length: bytes.length + apart })
+    this.#parcels.push({ first, bytes, value })
     this.#first = null
     this.#start = this.#end
   }
 
   #renew(): void {
-    this.#close(null, 0)
+    this.#close(null)
     this.#buffer = Buffer.allocUnsafeSlow(SIZE)
     this.#view = viewOf(this.#buffer)
     this.#start = 0
     this.#end = 0
   }
+}
+
+/** As bytes, which it stays, should it wait for another connection: the text is free to go. */
+function largeValueOf(request: Request): Buffer | null {
+  const { value } = request
+  if (value.length <= LARGE) return null
+  const bytes = typeof value === 'string' ? Buffer.from(value) : value
+  request.value = bytes
+  return bytes
 }
 
 function viewOf(buffer: Buffer): DataView {

@@ -12,7 +12,8 @@ import type { CasVersion, Reply } from './reply.ts'
 export class Request extends AsyncResource {
   readonly opcode: number
   readonly key: string
-  readonly value: string | Buffer
+  /** A large text becomes bytes on its way. */
+  value: string | Buffer
   readonly flags: number
   readonly expiration: number
   readonly casHigh: number
