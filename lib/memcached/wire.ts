@@ -169,18 +169,21 @@ export class Wire {
       request.fail(this.#unavailable(`could not be reached within ${this.#options.timeout} ms`, this.#lost))
     }
     if (waiting.size === 0) clock.release()
-    const hasMore = [this.#hasMore(this.#connection), this.#hasMore(this.#scout), waiting.size > 0]
-    if (!hasMore.includes(true) && clock.now >= this.#patienceEnds) clock.stop()
+    const isAsked = this.#isAsked(this.#connection)
+    const isSought = this.#isAsked(this.#scout)
+    if (!isAsked && !isSought && waiting.size === 0 && clock.now >= this.#patienceEnds) clock.stop()
   }
 
-  /** Is anything due on this connection, in time? */
-  #hasMore(connection: Connection | null): boolean {
-    const first = connection?.queue.first ?? null
-    if (first === null) connection?.rest()
-    else if (first.deadline <= this.#clock.now) {
+  /** Is anything due on this connection? What is too late ends it. */
+  #isAsked(connection: Connection | null): boolean {
+    if (connection === null) return false
+    const { first } = connection.queue
+    if (first === null) {
+      connection.rest()
+    } else if (first.deadline <= this.#clock.now) {
       const { address, timeout } = this.#options
       const message = `No answer from memcached on ${address.name} within ${timeout} ms`
-      connection?.drop(new MemcachedStoreError('ERR_TIMEOUT', message))
+      connection.drop(new MemcachedStoreError('ERR_TIMEOUT', message))
     }
     return first !== null
   }
@@ -196,9 +199,8 @@ export class Wire {
     this.#connection = null
     // A connection that had worked may break, at a restart for one; the server is given another chance.
     const isDown = !isProven || !(error instanceof ConnectionLostError)
-    if (this.#closed) this.#patienceEnds = 0
-    else if (isDown) this.#fall(error)
-    else this.#bePatient()
+    if (!isDown) this.#bePatient()
+    else if (!this.#closed) this.#fall(error)
     const failed: Request[] = []
     let isSent = true
     for (const request of queue.drain()) {

@@ -31,7 +31,7 @@ describe.skipIf(!hasMemcached)('overload', () => {
     await using watched = withStore(memcached.address, { timeout: 2000 })
     const { operations, store } = watched
     await operations.burst(20, 'warm')
-    await memcached.frozen()
+    await memcached.freeze()
     const size = 1_000_000
     const text = 'x'.repeat(size)
     const count = 300

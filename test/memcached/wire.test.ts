@@ -86,7 +86,7 @@ describe.skipIf(!hasMemcached)('a wire that loses its connection', () => {
     await using memcached = await Memcached.start()
     const node = create(memcached.address, 20_000)
     const { version } = await write(node, 'set', 'conditional', 'before')
-    memcached.freeze()
+    await memcached.freeze()
     // More than the sockets of the system take.
     const value = Buffer.alloc(900_000, 'x')
     const plain = Array.from({ length: 40 }, (_, index) => codeOfLost(write(node, 'set', `${index}`, value)))
