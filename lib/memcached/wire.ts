@@ -266,7 +266,9 @@ export class Wire {
   #miss(error: MemcachedStoreError): void {
     this.#scout = null
     if (this.#closed) return
-    if (this.#down === null && this.#clock.now < this.#patienceEnds) this.#seekSoon()
+    // What is not away, but silent or talks nonsense, will not be better soon.
+    const isAway = error.code === 'ERR_UNAVAILABLE'
+    if (isAway && this.#down === null && this.#clock.now < this.#patienceEnds) this.#seekSoon()
     else this.#fall(error)
   }
 
