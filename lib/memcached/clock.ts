@@ -26,6 +26,11 @@ export class Clock {
     return this.#timer !== undefined
   }
 
+  /** Milliseconds that are left of a request's timeout. @param deadline - with {@link patience}. */
+  until(deadline: number): number {
+    return deadline - this.now - this.#tickLength
+  }
+
   /** Keeps no process alive, unless {@link hold} is called. */
   start(): void {
     this.#ticked = performance.now()

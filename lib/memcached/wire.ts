@@ -214,7 +214,7 @@ export class Wire {
     }
     // Only now: whoever hears of a failure may send more, and deadlines must stay in order.
     for (const request of failed) {
-      const left = request.deadline - this.#clock.now
+      const left = this.#clock.until(request.deadline)
       request.fail(error instanceof ConnectionLostError ? error.withRemaining(left) : error)
     }
   }

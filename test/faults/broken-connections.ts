@@ -80,7 +80,7 @@ export function testBrokenConnections(how: Ending): void {
       }
     })()
     await operations.steadily(20, cutting)
-    await operations.settled('ERR_UNAVAILABLE')
+    await operations.settled()
     await operations.recovered()
   })
 }
