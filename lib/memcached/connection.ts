@@ -3,12 +3,18 @@ import type { ConnectionOptions } from 'node:tls'
 import { ConnectionLostError, MemcachedStoreError } from '../errors.ts'
 import type { ServerAddress } from './address.ts'
 import { dial, saslRequest } from './dial.ts'
-import { Outbox } from './outbox.ts'
+import { Outbox, type Parcel } from './outbox.ts'
 import { Parser } from './parser.ts'
-import { NOOP, SASL_AUTH, statusError, UNKNOWN_COMMAND } from './protocol.ts'
+import { AUTH_ERROR, NOOP, SASL_AUTH, statusError, UNKNOWN_COMMAND } from './protocol.ts'
 import { Queue } from './queue.ts'
 import { OK, type Reply } from './reply.ts'
 import type { Request } from './request.ts'
+
+/**
+ * So many bytes are given to the socket at once; what is left waits until it has passed them on. More would
+ * take memory twice while a server is slow, and be no faster.
+ */
+const MOST_WRITTEN: number = 4 * 1024 * 1024
 
 export interface ConnectionOptionsOf {
   readonly address: ServerAddress
@@ -38,7 +44,6 @@ export class Connection {
   #ended = false
   #held = true
   #flushing = false
-  #unsent: Request | null = null
 
   constructor(options: ConnectionOptionsOf) {
     this.#options = options
@@ -48,6 +53,7 @@ export class Connection {
       const complaint = this.#parser.push(bytes)
       if (complaint !== null) this.#reject(complaint, bytes)
     })
+    socket.on('drain', () => this.#flush())
     socket.on('error', cause => this.#lose(cause))
     socket.on('end', () => this.#lose())
     socket.on('close', () => this.#lose())
@@ -61,13 +67,12 @@ export class Connection {
 
   /** The first request that has certainly not reached the server, with all that follow it. */
   get firstUnsent(): Request | null {
-    return this.#unsent
+    return this.#outbox.first
   }
 
   send(request: Request): void {
     this.queue.push(request)
     this.#outbox.append(request)
-    this.#unsent ??= request
     if (!this.#held && request.opcode !== NOOP) {
       this.#held = true
       this.#socket.ref()
@@ -114,10 +119,26 @@ export class Connection {
 
   #flush(): void {
     this.#flushing = false
-    if (this.#ended) return
-    this.#socket.write(this.#outbox.bytes)
-    this.#outbox.sent(this.#socket.writableLength === 0)
-    this.#unsent = null
+    if (this.#ended || !this.#ready) return
+    const socket = this.#socket
+    const outbox = this.#outbox
+    const parcel = outbox.take()
+    if (parcel === null) return
+    if (outbox.length === 0 && parcel.value === null) socket.write(parcel.bytes)
+    else this.#writeAll(parcel)
+    if (socket.writableLength === 0) outbox.reuse()
+  }
+
+  /** Several buffers, in one write. */
+  #writeAll(first: Parcel): void {
+    const socket = this.#socket
+    socket.cork()
+    for (let parcel: Parcel | null = first; parcel !== null; parcel = this.#outbox.take()) {
+      socket.write(parcel.bytes)
+      if (parcel.value !== null) socket.write(parcel.value)
+      if (socket.writableLength >= MOST_WRITTEN) break
+    }
+    socket.uncork()
   }
 
   #take(reply: Reply): boolean {
@@ -127,12 +148,16 @@ export class Connection {
       this.#reject('a reply to nobody')
       return false
     }
+    const error = reply.status === OK ? null : statusError(reply.status, this.#options.address.name)
+    if (error !== null && reply.status === AUTH_ERROR) {
+      this.drop(error)
+      return false
+    }
     this.queue.shift()
     if (!this.isProven) {
       this.isProven = true
       this.#options.onProven()
     }
-    const error = reply.status === OK ? null : statusError(reply.status, this.#options.address.name)
     if (error === null) request.respond(reply)
     else request.fail(error)
     return !this.#ended

@@ -1,6 +1,6 @@
 import type { Request } from './request.ts'
 
-/** Requests that wait for their replies, in order. The links are in the requests: no allocation, no shifting. */
+/** Requests that wait, in order. The links are in the requests: no allocation, no shifting. */
 export class Queue {
   first: Request | null = null
   #last: Request | null = null
@@ -14,11 +14,18 @@ export class Queue {
     this.size++
   }
 
-  shift(): void {
+  /** Takes the first; there must be one. */
+  shift(): Request {
     const first = this.first as Request
     this.first = first.next
     if (this.first === null) this.#last = null
     first.next = null
     this.size--
+    return first
+  }
+
+  /** Takes all, one after the other: each is free to be put in another queue. */
+  *drain(): Generator<Request> {
+    while (this.first !== null) yield this.shift()
   }
 }

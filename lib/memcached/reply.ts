@@ -18,6 +18,9 @@ export class CasVersion implements Version {
   }
 }
 
+const NOTHING: Buffer = Buffer.alloc(0)
+const NO_LIFE: object = {}
+
 /** A server's answer. Its value lies in the connection's buffer and is valid only until the callback returns. */
 export class Reply {
   readonly opcode: number
@@ -56,6 +59,11 @@ export class Reply {
     this.#bytes = bytes
     this.#start = start
     this.#end = end
+  }
+
+  /** Our own answer to a request whose version is of another life: what it was given for may be gone. */
+  static exists({ opcode, opaque }: { opcode: number; opaque: number }): Reply {
+    return new Reply(opcode, opaque, EXISTS, 0, NO_LIFE, 0, 0, NOTHING, 0, 0)
   }
 
   /** Of the item read or written; null where the server counts no versions (`-C`), or told none. */

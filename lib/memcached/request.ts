@@ -1,7 +1,7 @@
 import { AsyncResource } from 'node:async_hooks'
 import type { MemcachedStoreError } from '../errors.ts'
 import type { Item } from './node.ts'
-import { GET, NOOP, TOUCH } from './protocol.ts'
+import { GET, TOUCH } from './protocol.ts'
 import type { CasVersion, Reply } from './reply.ts'
 
 /**
@@ -12,7 +12,8 @@ import type { CasVersion, Reply } from './reply.ts'
 export class Request extends AsyncResource {
   readonly opcode: number
   readonly key: string
-  readonly value: string | Buffer
+  /** A large text becomes bytes on its way. */
+  value: string | Buffer
   readonly flags: number
   readonly expiration: number
   readonly casHigh: number
@@ -51,7 +52,7 @@ export class Request extends AsyncResource {
 
   /** May it be carried out twice without anybody noticing? A write may not: see `operations/reconcile.ts`. */
   get isRepeatable(): boolean {
-    return this.opcode === GET || this.opcode === TOUCH || this.opcode === NOOP
+    return this.opcode === GET || this.opcode === TOUCH
   }
 
   respond(reply: Reply): void {

@@ -7,7 +7,7 @@ import { foreignOpaque } from '../support/proxy.ts'
 import { ownSession } from '../support/settle.ts'
 import { until } from '../support/until.ts'
 
-const CODES = ['ERR_PROTOCOL', 'ERR_UNAVAILABLE']
+const CODES = ['ERR_PROTOCOL', 'ERR_UNAVAILABLE', 'ERR_TIMEOUT']
 const SOMEBODY = Buffer.from(JSON.stringify(ownSession('somebody')))
 
 describe.skipIf(!hasMemcached).concurrent('foreign opaque', () => {

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { PATIENT, withStore } from '../support/lab.ts'
 import { hasMemcached, Memcached } from '../support/memcached.ts'
+import { type Outcome, ownSession } from '../support/settle.ts'
 import { until } from '../support/until.ts'
 
 describe.skipIf(!hasMemcached)('killed and restarted', () => {
@@ -19,6 +20,62 @@ describe.skipIf(!hasMemcached)('killed and restarted', () => {
     })()
     await operations.steadily(20, killing)
     await operations.settled()
+    await operations.recovered()
+  })
+
+  test('at once, three times: no read fails, and no save', async () => {
+    await using memcached = await Memcached.start()
+    await using watched = withStore(memcached.address, { timeout: 2000 })
+    const { operations, store } = watched
+    let isOver = false
+    const failed: Outcome[] = []
+    const note = (outcome: Outcome): Outcome => {
+      if (outcome.error !== null) failed.push(outcome)
+      return outcome
+    }
+    const visitor = async (_: unknown, index: number): Promise<void> => {
+      const sid = `steady-${index}`
+      note(await operations.set(sid))
+      while (!isOver) {
+        note(await operations.get(sid))
+        const session = (await store.get(sid)) ?? ownSession(sid)
+        note(await operations.set(sid, Object.assign(session, { at: performance.now() })))
+        await sleep(2)
+      }
+    }
+    const visitors = Promise.all(Array.from({ length: 20 }, visitor))
+    for (let turn = 0; turn < 3; turn++) {
+      await sleep(100)
+      await memcached.restart()
+    }
+    await sleep(100)
+    isOver = true
+    await visitors
+    await operations.settled()
+    expect(failed).toEqual([])
+  })
+
+  test('it is down once it has stayed away for a deadline, and only then', async () => {
+    await using memcached = await Memcached.start()
+    await using watched = withStore(memcached.address, { timeout: 500, onUnavailable: 'anonymous' })
+    const { operations, store } = watched
+    const events: string[] = []
+    await operations.burst(20, 'warm')
+    store.on('disconnect', () => events.push('disconnect'))
+    store.on('connect', () => events.push('connect'))
+    await memcached.kill()
+    const burst = operations.burst(20)
+    // Each waits for the next connection.
+    expect(await operations.waiting(() => operations.burst(20))).toBe(20)
+    expect(events).toEqual([])
+    await burst
+    await until(() => events.length > 0)
+    expect(events).toEqual(['disconnect'])
+    expect(await operations.waiting(() => operations.burst(20))).toBe(0)
+    await operations.settled()
+    await memcached.restart()
+    await until(() => events.length > 1)
+    expect(events).toEqual(['disconnect', 'connect'])
     await operations.recovered()
   })
 

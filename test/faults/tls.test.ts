@@ -149,6 +149,20 @@ describe.skipIf(!canTls)('TLS', () => {
     )
   })
 
+  test('killed and started again at once: reads wait for the next connection', async () => {
+    await using memcached = await startTls(good)
+    await using watched = withStore(memcached.address, { tls: { ca: authority.ca.cert }, timeout: 2000 })
+    const { operations } = watched
+    await operations.recovered()
+    for (let turn = 0; turn < 3; turn++) {
+      await memcached.kill()
+      const reads = Array.from({ length: 20 }, (_, index) => operations.get(`burst-${index}`))
+      await memcached.restart()
+      expect((await Promise.all(reads)).filter(({ error }) => error !== null)).toEqual([])
+    }
+    await operations.settled()
+  })
+
   test('a handshake that is never answered, one that is cut, and the way back', async () => {
     await using memcached = await startTls(good)
     await using proxy = await TcpProxy.start(memcached.address)

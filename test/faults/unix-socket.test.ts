@@ -10,7 +10,7 @@ describe.skipIf(!hasMemcached)('unix socket', () => {
   test.each(['', 'unix:', 'memcached://'])('%s/path/to.sock', async scheme => {
     const folder = await mkdtemp(join(tmpdir(), 'memcached-'))
     const path = join(folder, 'to.sock')
-    const watched = withStore(`${scheme}${path}`)
+    const watched = withStore(`${scheme}${path}`, { timeout: 2000 })
     const { operations } = watched
     try {
       // Not there yet.
@@ -25,9 +25,16 @@ describe.skipIf(!hasMemcached)('unix socket', () => {
       const burst = operations.burst(100)
       await daemon.kill()
       await burst
-      await operations.settled('ERR_UNAVAILABLE')
-      await using _again = await Daemon.start(['-s', path, '-a', '0777'], path)
+      await operations.settled()
+      const again = await Daemon.start(['-s', path, '-a', '0777'], path)
       await operations.recovered()
+
+      // Started again at once.
+      await again.kill()
+      const reads = Array.from({ length: 20 }, (_, index) => operations.get(`burst-${index}`))
+      await using _last = await Daemon.start(['-s', path, '-a', '0777'], path)
+      expect((await Promise.all(reads)).filter(({ error }) => error !== null)).toEqual([])
+      await operations.settled()
     } finally {
       await watched[Symbol.asyncDispose]()
       await rm(folder, { recursive: true, force: true })

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
 import { build, Frames, type Message, parse, RESPONSE } from './frames.ts'
+import { until } from './until.ts'
 
 /** What a server does with one request: writes to the socket whatever it likes. */
 export type Script = (request: Message, socket: Socket) => void
@@ -41,6 +42,12 @@ export class MisbehavingServer implements AsyncDisposable {
   /** Sends something that nobody asked for, on every connection. */
   push(bytes: Buffer): void {
     for (const socket of this.#sockets) socket.write(bytes)
+  }
+
+  /** Ends every connection; the other side has noticed. */
+  async hangUp(): Promise<void> {
+    for (const socket of this.#sockets) socket.end()
+    await until(() => this.#sockets.size === 0)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
