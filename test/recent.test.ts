@@ -52,7 +52,7 @@ test.skipIf(memcached === undefined)(
     vi.spyOn(Date, 'now').mockImplementation(() => now() - HOUR)
     await until(async () => {
       await store.touch('a', sessionOf())
-      return proxy.count(OPCODE.touch) > 0
+      return proxy.count(OPCODE.replace) > 0
     })
   },
 )
