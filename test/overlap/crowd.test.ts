@@ -68,7 +68,7 @@ describe.skipIf(!hasMemcached)('a crowd at one session', () => {
     proxy.requests.clear()
     await Promise.all(saves.map(start => start()))
     expect(await stores.stored(sid)).toEqual({ n: 0, ...keys })
-    expect(writes()).toBeLessThan(50)
+    expect(writes()).toBeLessThan(COUNT / 4)
     expect(proxy.count(OPCODE.get)).toBeLessThan(5)
   })
 

@@ -17,6 +17,7 @@ const LONGEST_WORK = 10
 /** Deadlines are counted in so many ticks, so that a process that was busy itself first takes its results. */
 const TICKS = 10
 
+const TOO_MANY = 'Too many overlapping changes of one session: try again'
 const UNCLEAR = 'The connection broke while a session was written: whether it was stored is not known'
 
 /** A read that waits for the last change that came before it. */
@@ -163,7 +164,10 @@ export class Queue {
       }
       const over = draft.isBlind ? SessionRecord.UNKNOWN : known
       sentAt = performance.now()
-      for (const { entry } of plan.parts) entry.sent = draft.record
+      for (const { entry } of plan.parts) {
+        entry.sent = draft.record
+        entry.attempts++
+      }
       try {
         const result = await this.#put(draft, over)
         if (isWritten(result)) {
@@ -186,13 +190,8 @@ export class Queue {
   #gather(): void {
     const all = this.#group.concat(this.#waiting)
     this.#waiting = []
-    const tired = all.filter(entry => !entry.isOver && entry.attempts++ >= MOST_ATTEMPTS)
-    if (tired.length > 0) {
-      fail(
-        tired,
-        new MemcachedStoreError('ERR_CONFLICT', 'Too many overlapping changes of one session: try again'),
-      )
-    }
+    const tired = all.filter(({ attempts }) => attempts >= MOST_ATTEMPTS)
+    fail(tired, new MemcachedStoreError('ERR_CONFLICT', TOO_MANY))
     this.#group = all.filter(entry => !entry.isOver)
   }
 
