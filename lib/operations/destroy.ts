@@ -1,6 +1,6 @@
 import type { Entry } from '../session/user-index.ts'
 import { SessionRecord } from '../storage/record.ts'
-import type { Change, Decision } from './changes/change.ts'
+import { type Change, type Decision, GONE } from './changes/change.ts'
 import type { Context, Done } from './context.ts'
 
 /** Leaves a tombstone, whatever lies there. */
@@ -12,7 +12,7 @@ class Burial implements Change<void> {
 
   constructor(epitaph: string) {
     const record = new SessionRecord('destroyed', epitaph, null)
-    this.#decision = { draft: { record, lifetime: null, user: undefined, isListed: false, isBlind: true } }
+    this.#decision = { draft: { ...GONE, record, isBlind: true } }
   }
 
   apply(): Decision<void> {

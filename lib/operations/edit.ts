@@ -6,7 +6,7 @@ import { expiresOf, type Lifetime } from '../session/expiry.ts'
 import { mergeFrom, same } from '../session/merge.ts'
 import { type Attempt, attachRevision, lookAtCookie, Revision, revisionOf } from '../session/revision.ts'
 import { SessionRecord } from '../storage/record.ts'
-import type { Change, Decision } from './changes/change.ts'
+import { type Change, type Decision, GONE } from './changes/change.ts'
 import type { ConflictOutcome, Context } from './context.ts'
 import { living } from './read.ts'
 import { knownUser, userOf } from './users/user-of.ts'
@@ -320,6 +320,8 @@ export class Edit implements Change<void> {
     const { expiry, sessions } = this.#context
     const { sid } = this.#wish
     const lifetime = expiry.of(next, sid)
+    // Both sides together have run out, as a `ttl` function has it.
+    if (lifetime.left + lifetime.slack <= 0) return { draft: GONE }
     sessions.check(sid, text)
     const record = new SessionRecord('stored', text, null)
     return { draft: { record, lifetime, user, isListed, isBlind: false } }

@@ -3,7 +3,7 @@ import { isSession } from '../session/codec.ts'
 import { lifeChanged } from '../session/cookie.ts'
 import { attachRevision, Revision } from '../session/revision.ts'
 import { SessionRecord } from '../storage/record.ts'
-import type { Change, Decision } from './changes/change.ts'
+import { type Change, type Decision, GONE } from './changes/change.ts'
 import type { Context, Done } from './context.ts'
 import { living } from './read.ts'
 import { knownUser, userOf } from './users/user-of.ts'
@@ -55,11 +55,7 @@ class Update implements Change<SessionData | null> {
     if (!isSession(changed)) throw new TypeError('Expected the update to leave a session, with its `cookie`')
     const lifetime = expiry.of(changed, this.#sid)
     if (lifetime.left <= 0 && (typeof settings.ttl === 'function' || lifeChanged(before, changed.cookie))) {
-      const record = new SessionRecord('destroyed', '', null)
-      return {
-        draft: { record, lifetime: null, user: undefined, isListed: false, isBlind: false },
-        result: null,
-      }
+      return { draft: GONE, result: null }
     }
     const text = codec.encode(changed)
     sessions.check(this.#sid, text)

@@ -1,7 +1,7 @@
 import type { Cluster } from '../cluster/cluster.ts'
 import { MemcachedStoreError } from '../errors.ts'
 import type { MemcachedNode, WriteMode } from '../memcached/node.ts'
-import { NOT_FOUND, OK, type Reply } from '../memcached/reply.ts'
+import { EXISTS, NOT_FOUND, OK, type Reply } from '../memcached/reply.ts'
 import { addName, NAMED, splitName, TOMBSTONE } from '../session/codec.ts'
 import type { Keys } from '../session/key.ts'
 import { expiration } from './expiration.ts'
@@ -104,24 +104,26 @@ export class Sessions {
 
   /**
    * Destroys a session, and leaves a tombstone for a while, so that a request which read it before cannot
-   * bring it back.
+   * bring it back. On the condition that what was read is still there; on none where it is unknown.
    *
    * @param epitaph - what the tombstone says; never read as a session.
+   * @param done - gets what lies there now; null where the condition did not hold.
    */
-  bury(sid: string, epitaph: string, done: RecordCallback): void {
+  bury(sid: string, epitaph: string, over: SessionRecord, done: RecordCallback): void {
     const key = this.#keys.of(sid)
     const home = this.#cluster.home(key)
-    if (this.#tombstone === 0) {
-      home.delete(key, null, error =>
-        done(error, error === null ? new SessionRecord('destroyed', '', null) : null),
-      )
-      return
-    }
     const value = epitaph === '' ? SILENT : epitaph
-    home.write('set', { key, value, flags: TOMBSTONE, expiration: this.#grave }, null, (error, reply) => {
+    const buried = (error: MemcachedStoreError | null, reply: Reply | null): void => {
       if (error !== null) done(error, null)
+      else if ((reply as Reply).status === EXISTS) done(null, null)
       else done(null, new SessionRecord('destroyed', value, (reply as Reply).version))
-    })
+    }
+    if (this.#tombstone === 0) {
+      home.delete(key, over.version, buried)
+    } else {
+      const mode = over.kind === 'unknown' ? 'set' : 'replace'
+      home.write(mode, { key, value, flags: TOMBSTONE, expiration: this.#grave }, over.version, buried)
+    }
   }
 
   /** A write that was on its way when the session was destroyed may arrive late by the deadline of a request. */

@@ -1,5 +1,5 @@
 import type { Lifetime } from '../../session/expiry.ts'
-import type { SessionRecord } from '../../storage/record.ts'
+import { SessionRecord } from '../../storage/record.ts'
 import type { ConflictOutcome } from '../context.ts'
 
 /** What is to lie under a session's id. */
@@ -14,6 +14,15 @@ export interface Draft {
   readonly isListed: boolean
   /** Is it to be written whatever lies there? */
   readonly isBlind: boolean
+}
+
+/** A session is to be destroyed, if what is known of it still lies there. */
+export const GONE: Draft = {
+  record: new SessionRecord('destroyed', '', null),
+  lifetime: null,
+  user: undefined,
+  isListed: false,
+  isBlind: false,
 }
 
 /** What a change makes of what lies there. */

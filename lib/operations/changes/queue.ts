@@ -215,16 +215,20 @@ export class Queue {
   /** Works the changes out, each on what the one before it leaves. */
   async #plan(known: SessionRecord, time: number): Promise<Plan> {
     const parts: { entry: Entry; decision: Decision<unknown> }[] = []
-    const end = performance.now() + time
+    const now = performance.now()
+    const end = now + time
+    // All their functions together: others wait behind them.
+    const patience = now + this.#context.settings.timeout / 2
     let current = known
     let draft = null as Draft | null
     const group = this.#group
     for (const { change } of group) change.planned?.(null)
     let at = 0
-    for (; at < group.length && (parts.length === 0 || performance.now() < end); at++) {
+    for (; at < group.length && (at === 0 || performance.now() < end); at++) {
       const entry = group[at] as Entry
       const decided = decide(entry, current)
-      const decision = decided instanceof Promise ? await this.#inTime(entry, decided, current) : decided
+      const decision =
+        decided instanceof Promise ? await this.#inTime(entry, decided, current, patience) : decided
       if (decision === null || entry.isOver) continue
       parts.push({ entry, decision })
       if (decision.draft === null) continue
@@ -247,16 +251,17 @@ export class Queue {
     entry: Entry,
     decided: Promise<Decision<unknown>>,
     on: SessionRecord,
+    patience: number,
   ): Promise<Decision<unknown> | null> {
     let timer: NodeJS.Timeout | undefined
-    const patience = this.#context.settings.timeout / 2
     const late = new Promise<null>(resolve => {
-      timer = setTimeout(resolve, patience, null)
+      timer = setTimeout(resolve, Math.max(patience - performance.now(), 0), null)
     })
     const decision = await Promise.race([decided, late])
     clearTimeout(timer)
     if (decision !== null) return decision
-    const expiry = entry.change.isPatient ? undefined : setTimeout(() => this.#expire(entry), patience)
+    const { timeout } = this.#context.settings
+    const expiry = entry.change.isPatient ? undefined : setTimeout(() => this.#expire(entry), timeout / 2)
     void decided.then(found => {
       clearTimeout(expiry)
       if (entry.isOver) return

@@ -17,7 +17,7 @@ export function write(
   over: SessionRecord,
   done: (error: MemcachedStoreError | null, result: WriteResult) => void,
 ): void {
-  if (lifetime === null) sessions.bury(sid, record.text, done)
+  if (lifetime === null) sessions.bury(sid, record.text, over, done)
   else sessions.write(sid, record.text, lifetime.left + lifetime.slack, over, done)
 }
 
