@@ -391,6 +391,24 @@ describe.skipIf(servers === null)('the date of a session', () => {
     expect(await stores.stored(sid)).toEqual({ a: 1, b: 1, c: 1 })
   })
 
+  test('nor by one that has it out of a list', async () => {
+    await using stores = start()
+    const sid = await stores.create({ a: 1 })
+    const sessions = (await stores.here.getMany([sid])) as Map<string, AnySession>
+    const listed: AnySession[] = []
+    for await (const one of stores.here.sessions()) {
+      if (one.sid === sid) listed.push(one.session as AnySession)
+    }
+    pass(50_000)
+    await end(stores.elsewhere, await load(stores.elsewhere, sid))
+    for (const [turn, found] of [...sessions.values(), ...listed].entries()) {
+      found[`turn-${turn}`] = turn
+      await stores.here.set(sid, found)
+    }
+    expect(await leftOf(stores, sid)).toBe(MINUTE)
+    expect(await stores.stored(sid)).toEqual({ a: 1, 'turn-0': 0, 'turn-1': 1 })
+  })
+
   test('is given, and taken away, beside a save of another key', async () => {
     await using stores = start()
     const sid = randomUUID()

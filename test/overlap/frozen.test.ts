@@ -92,6 +92,31 @@ describe.skipIf(!hasMemcached)('while memcached stands still', () => {
     await operations.recovered()
   })
 
+  test('a logout or an update that waits behind a save is not made later, once it has failed', async () => {
+    for (const how of ['destroy', 'update'] as const) {
+      const sid = await stores.create({ n: 0 })
+      const live = await load(stores.here, sid)
+      await memcached.freeze()
+      live.n = 1
+      const told = codes([
+        save(live),
+        how === 'destroy'
+          ? stores.here.destroy(sid)
+          : stores.here.update(sid, session => {
+              Object.assign(session, { updated: 1 })
+            }),
+      ])
+      for (const code of await told) expect(code).toMatch(/^ERR_(TIMEOUT|UNAVAILABLE)$/)
+      memcached.thaw()
+      await recovered()
+      await until(async () => (await stores.stored(sid))?.n === 1)
+      await stores.here.update(sid, session => {
+        Object.assign(session, { later: 1 })
+      })
+      expect(await stores.stored(sid)).toEqual({ n: 1, later: 1 })
+    }
+  })
+
   test('shorter than the timeout: nobody notices', async () => {
     await stores[Symbol.asyncDispose]()
     stores = new TwoStores({ servers: proxy.address, timeout: 5000 })
