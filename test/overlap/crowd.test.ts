@@ -42,12 +42,16 @@ describe.skipIf(!hasMemcached)('a crowd at one session', () => {
   afterAll(() => memcached.kill())
   beforeEach(async () => {
     proxy = await TcpProxy.start(memcached.address)
-    stores = new TwoStores({ servers: proxy.address }, { servers: memcached.address })
+    start(5000)
     return async () => {
       await stores[Symbol.asyncDispose]()
       await proxy[Symbol.asyncDispose]()
     }
   })
+
+  function start(timeout: number): void {
+    stores = new TwoStores({ servers: proxy.address, timeout }, { servers: memcached.address, timeout: 5000 })
+  }
 
   const writes = (): number => proxy.count(OPCODE.set, OPCODE.add, OPCODE.replace)
 
@@ -63,6 +67,8 @@ describe.skipIf(!hasMemcached)('a crowd at one session', () => {
   }
 
   test('of 500 saves: each is kept and told so, in a few writes', async () => {
+    await stores[Symbol.asyncDispose]()
+    start(500)
     const sid = await stores.create({ n: 0 })
     const { saves, keys } = await crowd(sid)
     proxy.requests.clear()

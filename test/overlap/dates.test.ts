@@ -391,6 +391,24 @@ describe.skipIf(servers === null)('the date of a session', () => {
     expect(await stores.stored(sid)).toEqual({ a: 1, b: 1, c: 1 })
   })
 
+  test('nor by one that has it out of a list', async () => {
+    await using stores = start()
+    const sid = await stores.create({ a: 1 })
+    const sessions = (await stores.here.getMany([sid])) as Map<string, AnySession>
+    const listed: AnySession[] = []
+    for await (const one of stores.here.sessions()) {
+      if (one.sid === sid) listed.push(one.session as AnySession)
+    }
+    pass(50_000)
+    await end(stores.elsewhere, await load(stores.elsewhere, sid))
+    for (const [turn, found] of [...sessions.values(), ...listed].entries()) {
+      found[`turn-${turn}`] = turn
+      await stores.here.set(sid, found)
+    }
+    expect(await leftOf(stores, sid)).toBe(MINUTE)
+    expect(await stores.stored(sid)).toEqual({ a: 1, 'turn-0': 0, 'turn-1': 1 })
+  })
+
   test('is given, and taken away, beside a save of another key', async () => {
     await using stores = start()
     const sid = randomUUID()
@@ -472,6 +490,97 @@ describe.skipIf(servers === null)('a life that a request shortens by less than `
     await end(stores.here, live)
     expect(await leftOf(stores, sid)).toBe(HOUR - 10_000)
     expect(await stores.stored(sid)).toEqual({ a: 1, b: 1 })
+  })
+})
+
+describe.skipIf(servers === null)('with a `ttl` function that looks at the data', () => {
+  const ttl = (data: unknown): number => ((data as { until: number }).until - Date.now()) / 1000
+
+  /** Lives for a minute, as its data say; its cookie would live for an hour. */
+  async function create(stores: TwoStores): Promise<string> {
+    const sid = randomUUID()
+    await stores.elsewhere.set(sid, makeSession({ until: Date.now() + MINUTE }, HOUR))
+    return sid
+  }
+
+  function prolong(stores: TwoStores, sid: string): Promise<void> {
+    return stores.edit(sid, theirs => {
+      theirs.until = Date.now() + HOUR
+    })
+  }
+
+  test.each(['set', 'touch', 'update'] as const)(
+    'a longer life is kept by a %s that knows none',
+    async how => {
+      await using stores = start({ ttl, touchAfter: 1 })
+      const sid = await create(stores)
+      const slow = await load(stores.here, sid)
+      await prolong(stores, sid)
+      pass(2000)
+      if (how === 'set') slow.n = 1
+      if (how === 'update') {
+        await stores.here.update(sid, data => {
+          Object.assign(data, { n: 1 })
+        })
+      } else {
+        await stores.here[how](sid, slow.touch())
+      }
+      expect(await endOf(sid)).toBeGreaterThanOrEqual((await raw.time()) + 3590)
+    },
+  )
+
+  test.each(['set', 'touch'] as const)(
+    'one that others made longer is not ended by a %s of before',
+    async how => {
+      await using stores = start({ ttl })
+      const sid = await create(stores)
+      const slow = await load(stores.here, sid)
+      await prolong(stores, sid)
+      pass(MINUTE + 1000)
+      if (how === 'set') slow.n = 1
+      await stores.here[how](sid, slow.touch())
+      expect(await stores.stored(sid)).toMatchObject({
+        until: expect.any(Number),
+        ...(how === 'set' && { n: 1 }),
+      })
+    },
+  )
+
+  test('one that the request ends itself is ended, for all', async () => {
+    await using stores = start({ ttl })
+    const sid = await create(stores)
+    const [live, slow] = await Promise.all([load(stores.here, sid), load(stores.elsewhere, sid)])
+    live.until = 0
+    await save(live)
+    expect(await stores.stored(sid)).toBeNull()
+    slow.n = 1
+    await save(slow)
+    expect(await stores.stored(sid)).toBeNull()
+  })
+})
+
+describe.skipIf(servers === null)('a refresh of the date is no conflict', () => {
+  test.each(['reject', 'resolver'])('for a save with `onConflict` %s', async how => {
+    const onConflict = how === 'reject' ? 'reject' : (): never => expect.fail('called')
+    await using stores = start({ onConflict })
+    const sid = await stores.create({ a: 1 })
+    const slow = await load(stores.here, sid)
+    pass(30_000)
+    await end(stores.elsewhere, await load(stores.elsewhere, sid))
+    slow.b = 1
+    await save(slow)
+    expect(await leftOf(stores, sid)).toBe(MINUTE)
+    expect(await stores.stored(sid)).toEqual({ a: 1, b: 1 })
+    // Nor is another one's save for a refresh.
+    const reader = await load(stores.here, sid)
+    await stores.edit(sid, theirs => {
+      theirs.c = 1
+    })
+    pass(30_000)
+    await end(stores.here, reader)
+    expect(await leftOf(stores, sid)).toBe(MINUTE)
+    expect(await stores.stored(sid)).toEqual({ a: 1, b: 1, c: 1 })
+    expect(stores.conflicts).toEqual([])
   })
 })
 

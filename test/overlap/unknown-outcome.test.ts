@@ -174,6 +174,65 @@ describe.skipIf(!hasMemcached)('after a save of unknown outcome', () => {
     expect(await stores.stored(sid)).toEqual({ user: 'Ada', paid: true, theirs: 1 })
   })
 
+  describe.each(['silence', 'reset'] as const)('of many requests that was written as one (%s)', how => {
+    test('each may take back its own, and what the others wrote stays', async () => {
+      const sid = await stores.create({ n: 0 })
+      const lives = await Promise.all(Array.from({ length: 20 }, () => load(stores.here, sid)))
+      // The first is written alone, those that wait for it as one.
+      proxy.tamper(reply => {
+        if (WRITES.has(reply[1] as number)) proxy.loseNextReply(how)
+        return reply
+      })
+      const saves = lives.map((live, number) => {
+        live[`key-${number}`] = number
+        return save(live)
+      })
+      await Promise.allSettled(saves)
+      await proxy.pass()
+      proxy.cutNow('reset')
+      await recovered()
+      const keys = Object.fromEntries(lives.map((_, number) => [`key-${number}`, number]))
+      expect(await stores.stored(sid)).toEqual({ n: 0, ...keys })
+      const back = lives.map((live, number) => {
+        if (number % 2 === 1) return Promise.resolve()
+        delete live[`key-${number}`]
+        delete keys[`key-${number}`]
+        return save(live)
+      })
+      await Promise.all(back)
+      expect(await stores.stored(sid)).toEqual({ n: 0, ...keys })
+    })
+
+    test('as many updates are counted as were told to be, and none twice', async () => {
+      const sid = await stores.create({ count: 0 })
+      let told = 0
+      let failed = 0
+      for (let turn = 0; turn < 5; turn++) {
+        proxy.tamper(reply => {
+          if (WRITES.has(reply[1] as number)) proxy.loseNextReply(how)
+          return reply
+        })
+        const updates = Array.from({ length: 20 }, () =>
+          stores.here.update(sid, data => {
+            const counted = data as unknown as { count: number }
+            counted.count++
+          }),
+        )
+        for (const { status } of await Promise.allSettled(updates)) {
+          if (status === 'fulfilled') told++
+          else failed++
+        }
+        await proxy.pass()
+        proxy.cutNow('reset')
+        await recovered()
+      }
+      const { count } = (await stores.stored(sid)) as { count: number }
+      expect(told + failed).toBe(100)
+      expect(count).toBeGreaterThanOrEqual(told)
+      expect(count).toBeLessThanOrEqual(told + failed)
+    })
+  })
+
   test('a logout holds, and nothing brings the session back', async () => {
     const sid = await stores.create({ user: 'Ada' })
     const live = await load(stores.here, sid)
