@@ -1,0 +1,161 @@
+import type { Case, Court } from './checks.ts'
+import type { Operation } from './history.ts'
+import { PATHS, type Path } from './session.ts'
+
+/** One leaf of one save. */
+export interface Write {
+  readonly path: Path
+  readonly value: unknown
+  /** What its request had read there. */
+  readonly seen: unknown
+  readonly start: number
+  readonly end: number
+  /** Is it sure to be stored, unless the session itself was lost or destroyed? */
+  readonly isSure: boolean
+  readonly operation: Operation | undefined
+}
+
+/** What a touch may store. */
+const COOKIE: readonly Path[] = ['life']
+
+/** What a leaf is before anybody writes it. */
+function nothing(path: Path): Write {
+  const [start, end] = [Number.NEGATIVE_INFINITY, Number.NEGATIVE_INFINITY]
+  return { path, value: undefined, seen: undefined, start, end, isSure: true, operation: undefined }
+}
+
+/** What was acknowledged is there, and what was taken back is not; at every read, and at the end. */
+export function judgeData(court: Court, one: Case): void {
+  const { violations, exceptions } = court
+  const writes = writesOf(court, one)
+  for (const read of one.operations) {
+    if (read.what !== 'get' || read.leaves === null) continue
+    for (const path of PATHS) {
+      const value = read.leaves[path]
+      const fault = objection(one, writes, path, value, read)
+      if (fault === undefined) continue
+      const told = `${path === 'life' ? 'cookie' : 'data'}: ${one.sid} ${path} is ${value} although ${fault}`
+      const exception = excuse(one, writes, path, value)
+      if (exception === undefined) violations.push(told)
+      else exceptions.push(exception)
+    }
+  }
+  judgeCounter(court, one)
+  judgeRejections(court, one)
+}
+
+/** Every leaf that a save wrote, by the rules. */
+export function writesOf({ plan, history }: Court, { sid, operations, timeline }: Case): Write[] {
+  const writes: Write[] = PATHS.map(nothing)
+  for (const operation of operations) {
+    const { what, leaves, known, start, error, process } = operation
+    if ((what !== 'set' && what !== 'touch') || leaves === null || known === undefined) continue
+    const end = error === undefined && operation.calls === 0 ? Number.POSITIVE_INFINITY : operation.end
+    const isDropped = history.conflicts.some(
+      conflict =>
+        conflict.sid === sid &&
+        conflict.process === process &&
+        conflict.outcome === 'destroyed' &&
+        conflict.time >= start &&
+        conflict.time <= end,
+    )
+    const isAcknowledged = operation.calls > 0 && error === undefined && !isDropped
+    const { base, maybe } = known
+    const stored = maybe.filter(({ leaves: own, start: since }) =>
+      PATHS.some(path => own[path] !== base[path] && timeline.hasStored(path, own[path], since)),
+    )
+    const differs = (path: Path): boolean =>
+      leaves[path] !== base[path] || stored.some(own => own.leaves[path] !== leaves[path])
+    const isWhole = what === 'set' && plan.setting.onConflict === 'overwrite' && PATHS.some(differs)
+    for (const path of what === 'set' ? PATHS : COOKIE) {
+      const mayDiffer = leaves[path] !== base[path] || maybe.some(own => own.leaves[path] !== leaves[path])
+      if (!mayDiffer && !isWhole) continue
+      const isSure = isAcknowledged && (isWhole || differs(path))
+      const value = leaves[path]
+      writes.push({ path, value, seen: base[path], start, end, isSure, operation })
+    }
+  }
+  return writes
+}
+
+/** Why a read cannot have found this value; undefined where it can. */
+export function objection(
+  { timeline }: Case,
+  writes: readonly Write[],
+  path: Path,
+  value: unknown,
+  read: Pick<Operation, 'start' | 'end'>,
+): string | undefined {
+  const ofPath = writes.filter(write => write.path === path)
+  const origins = ofPath.filter(write => write.value === value && write.start <= read.end)
+  if (origins.length === 0) return 'nobody wrote that'
+  let reason: string | undefined
+  for (const origin of origins) {
+    const later = ofPath.find(
+      write =>
+        write !== origin &&
+        write.isSure &&
+        write.end <= read.start &&
+        write.value !== value &&
+        (write.start > origin.end || (origin.value !== undefined && write.seen === origin.value)) &&
+        !timeline.isInterrupted(write.start, read.end),
+    )
+    if (later === undefined) return undefined
+    reason = `${later.value} was acknowledged after it (operation ${later.operation?.number})`
+  }
+  return reason
+}
+
+/** The exception by which an objection is none. */
+function excuse(
+  { timeline }: Case,
+  writes: readonly Write[],
+  path: Path,
+  value: unknown,
+): string | undefined {
+  const origins = writes.filter(write => write.path === path && write.value === value)
+  for (const { operation, end } of origins) {
+    if (operation === undefined) continue
+    const late = timeline.entries.some(
+      entry =>
+        entry.leaves[path] === value && entry.kind === 'written' && !entry.isConditional && entry.time > end,
+    )
+    if (late) return 'an unconditional write is carried out after its request gave up'
+  }
+  return undefined
+}
+
+/** A counter is what was acknowledged, and at most what was tried. */
+function judgeCounter({ plan, violations }: Court, { sid, operations, timeline, endings }: Case): void {
+  const last = operations.findLast(({ what, leaves }) => what === 'get' && leaves !== null)
+  if (last === undefined || plan.setting.onConflict === 'overwrite') return
+  if (endings.length > 0 || timeline.isInterrupted(0, last.end)) return
+  const updates = operations.filter(({ what, start }) => what === 'update' && start <= last.end)
+  const sure = updates.filter(
+    ({ leaves, error, end }) => leaves !== null && error === undefined && end <= last.start,
+  )
+  const tried = updates.filter(({ leaves, error }) => leaves !== null || error !== undefined)
+  const count = last.count ?? 0
+  if (count >= sure.length && count <= tried.length) return
+  violations.push(`counter: ${sid} counts ${count} where ${sure.length} to ${tried.length} were counted`)
+}
+
+/** Nobody is refused on account of nothing but his own saves. */
+function judgeRejections({ plan, violations }: Court, { sid, operations, endings }: Case): void {
+  if (plan.setting.onConflict !== 'reject') return
+  for (const refused of operations) {
+    const { known, error } = refused
+    if (refused.what !== 'set' || known === undefined) continue
+    if ((error as { code?: string } | undefined)?.code !== 'ERR_CONFLICT') continue
+    const others = operations.filter(
+      other =>
+        (other.what === 'set' || other.what === 'touch' || other.what === 'update') &&
+        other.known?.readAt !== known.readAt &&
+        other.end >= known.readAt &&
+        other.start <= refused.end,
+    )
+    if (others.length === 0 && endings.length === 0) {
+      violations.push(`rejected: ${sid}, operation ${refused.number}, although nobody else wrote`)
+    }
+  }
+}

@@ -1,0 +1,277 @@
+import { Random } from './random.ts'
+
+/** What one request does to its session, one after the other. Values are unique, so that their origin can be told. */
+export type Step =
+  | { readonly do: 'set'; readonly leaf: Leaf; readonly value: string }
+  | { readonly do: 'delete'; readonly leaf: Leaf }
+  | { readonly do: 'save' | 'save and go on' | 'reload' | 'regenerate' | 'logout' }
+  | { readonly do: 'login'; readonly user: string }
+  | { readonly do: 'life'; readonly milliseconds: number }
+  | { readonly do: 'pause'; readonly milliseconds: number }
+  | { readonly do: 'count' }
+  | { readonly do: 'sign out everywhere'; readonly user: string; readonly exceptOwn: boolean }
+
+export interface Visit {
+  /** Milliseconds after the beginning. */
+  readonly at: number
+  readonly process: number
+  readonly browser: number
+  readonly steps: readonly Step[]
+  /** Does its caller go on after an error, or end the response? */
+  readonly goesOn: boolean
+  readonly isExclusive: boolean
+}
+
+export type Fault =
+  | { readonly at: number; readonly fault: 'evict'; readonly pick: number }
+  | {
+      readonly at: number
+      readonly fault: 'restart'
+      readonly server: number
+      readonly isWarm: boolean
+      readonly away: number
+    }
+  | { readonly at: number; readonly fault: 'freeze'; readonly server: number; readonly lasts: number }
+  | {
+      readonly at: number
+      readonly fault: 'cut'
+      readonly server: number
+      readonly when: 'before' | 'after'
+      readonly what: 'write' | 'any'
+    }
+  | { readonly at: number; readonly fault: 'clock'; readonly process: number; readonly by: number }
+
+/** The application and its surroundings. */
+export interface Setting {
+  readonly servers: number
+  /** Of each process, what its clock is ahead of the world's, in milliseconds. */
+  readonly skews: readonly number[]
+  /** Milliseconds, one way. */
+  readonly latency: number
+  /** Milliseconds a session lives; null for one without a date, which lives for `ttl`. */
+  readonly maxAge: number | null
+  /** Seconds. */
+  readonly ttl: number
+  readonly touchAfter: number | undefined
+  readonly tombstone: number
+  readonly timeout: number
+  readonly onConflict: 'merge' | 'overwrite' | 'reject'
+  readonly onUnavailable: 'error' | 'anonymous'
+  readonly rolling: boolean
+  readonly resave: boolean
+  readonly hasUsers: boolean
+}
+
+/** One history, before it happens: everything but the latencies and the store's own chance, which `seed` decides. */
+export interface Plan {
+  readonly seed: number
+  readonly setting: Setting
+  readonly visits: readonly Visit[]
+  readonly faults: readonly Fault[]
+}
+
+/** What a session of the simulation consists of, but for its cookie, user and counter. */
+export const LEAVES = ['a', 'b', 'n.x', 'n.y', 'n.m.z'] as const
+export type Leaf = (typeof LEAVES)[number]
+
+const USERS = ['ann', 'bob'] as const
+
+/** Draws a history. */
+export function draw(seed: number): Plan {
+  const random = new Random(seed)
+  const setting = drawSetting(random)
+  const visits = drawVisits(random, setting)
+  return { seed, setting, visits, faults: drawFaults(random, setting, visits) }
+}
+
+function drawSetting(random: Random): Setting {
+  const processes = random.whole(1, 3)
+  const isDated = random.chance(0.8)
+  const life = random.weighted([
+    [6, random.whole(2, 10)],
+    [2, 60],
+    [1, 3600],
+  ] as const)
+  const isSkewed = random.chance(0.3)
+  return {
+    servers: random.weighted([
+      [3, 1],
+      [1, 2],
+      [1, 3],
+    ] as const),
+    skews: Array.from({ length: processes }, () => (isSkewed ? random.whole(-200, 200) : 0)),
+    latency: random.weighted([
+      [4, 0.3],
+      [3, 1],
+      [1, 5],
+      [1, 20],
+    ] as const),
+    maxAge: isDated ? life * 1000 : null,
+    ttl: life,
+    touchAfter: random.weighted<number | undefined>([
+      [2, undefined],
+      [2, 0],
+      [2, 1],
+      [1, 3],
+    ]),
+    tombstone: random.weighted([
+      [1, 2],
+      [2, 300],
+    ] as const),
+    timeout: random.weighted([
+      [1, 100],
+      [3, 500],
+    ] as const),
+    onConflict: random.weighted([
+      [8, 'merge'],
+      [1, 'reject'],
+      [1, 'overwrite'],
+    ] as const),
+    onUnavailable: random.chance(0.9) ? 'error' : 'anonymous',
+    rolling: random.chance(0.5),
+    resave: random.chance(0.2),
+    hasUsers: random.chance(0.35),
+  }
+}
+
+function drawVisits(random: Random, setting: Setting): Visit[] {
+  const browsers = random.weighted([
+    [3, 1],
+    [1, 2],
+  ] as const)
+  const count = random.whole(2, 7)
+  const visits: Visit[] = []
+  let serial = 0
+  let at = 0
+  for (let browser = 0; browser < browsers; browser++) {
+    const steps: Step[] = [{ do: 'set', leaf: 'a', value: `v${serial++}` }]
+    if (random.chance(0.5)) steps.push({ do: 'set', leaf: 'n.x', value: `v${serial++}` })
+    if (setting.hasUsers && random.chance(0.8)) steps.push({ do: 'login', user: random.pick(USERS) })
+    visits.push({
+      at,
+      process: random.whole(0, setting.skews.length - 1),
+      browser,
+      steps,
+      goesOn: true,
+      isExclusive: false,
+    })
+    at += random.whole(0, 30)
+  }
+  const life = setting.ttl * 1000
+  const isPeriodic = random.chance(0.3)
+  const period = random.between(0.1, 0.95) * Math.min(life, 10_000)
+  at += setting.timeout
+  for (let number = 0; number < count; number++) {
+    at += isPeriodic
+      ? period
+      : random.weighted([
+          [6, random.between(0, 6 * setting.latency)],
+          [2, random.between(0, 1000)],
+          [2, random.between(0.5, 1) * Math.min(life, 10_000)],
+          [0.5, random.between(1, 1.7) * Math.min(life, 10_000)],
+        ] as const)
+    const count = random.weighted([
+      [1, 0],
+      [2, 1],
+      [2, 2],
+      [2, 3],
+      [1, 5],
+      [0.5, 8],
+    ] as const)
+    const steps: Step[] = []
+    while (steps.length < count) steps.push(...drawSteps(random, setting, () => `v${serial++}`))
+    visits.push({
+      at: Math.round(at * 10) / 10,
+      process: random.whole(0, setting.skews.length - 1),
+      browser: random.whole(0, browsers - 1),
+      steps,
+      goesOn: random.chance(0.6),
+      isExclusive: random.chance(0.08),
+    })
+  }
+  return visits
+}
+
+function drawSteps(random: Random, setting: Setting, value: () => string): Step[] {
+  const leaf = random.pick(LEAVES)
+  return random.weighted<() => Step[]>([
+    [8, () => [{ do: 'set', leaf, value: value() }]],
+    [3, () => [{ do: 'delete', leaf }]],
+    [5, () => [{ do: 'save' }]],
+    [1, () => [{ do: 'save and go on' }]],
+    [2, () => [{ do: 'set', leaf, value: value() }, { do: 'save' }, { do: 'delete', leaf }, { do: 'save' }]],
+    [1.5, () => [{ do: 'reload' }]],
+    [0.7, () => [{ do: 'regenerate' }]],
+    [1, () => [{ do: 'logout' }]],
+    [
+      1.5,
+      () => [{ do: 'life', milliseconds: random.pick([1500, 3000, 6000, 20_000]) + random.whole(1, 400) }],
+    ],
+    [4, () => [{ do: 'pause', milliseconds: drawPause(random, setting) }]],
+    [2.5, () => [{ do: 'count' }]],
+    [setting.hasUsers ? 2 : 0, () => [{ do: 'login', user: random.pick(USERS) }]],
+    [
+      setting.hasUsers ? 0.7 : 0,
+      () => [{ do: 'sign out everywhere', user: random.pick(USERS), exceptOwn: random.chance(0.3) }],
+    ],
+  ])()
+}
+
+function drawPause(random: Random, { latency, ttl, tombstone }: Setting): number {
+  return Math.round(
+    random.weighted([
+      [6, random.between(0, 6 * latency)],
+      [1, random.between(0, 1000)],
+      [0.7, random.between(0.5, 1.5) * Math.min(ttl, 10) * 1000],
+      [0.7, tombstone < 10 ? random.between(0.8, 2) * tombstone * 1000 : 0],
+    ] as const),
+  )
+}
+
+function drawFaults(random: Random, setting: Setting, visits: readonly Visit[]): Fault[] {
+  const count = random.weighted([
+    [5, 0],
+    [3, 1],
+    [2, 2],
+    [1, 3],
+  ] as const)
+  return Array.from({ length: count }, () => {
+    const visit = random.pick(visits)
+    const at =
+      Math.round((visit.at + random.between(0, random.pick([8, 30, 1000]) * setting.latency)) * 10) / 10
+    const server = random.whole(0, setting.servers - 1)
+    return random.weighted<() => Fault>([
+      [1, () => ({ at, fault: 'evict', pick: random.whole(0, 99) })],
+      [
+        1.5,
+        () => ({
+          at,
+          fault: 'restart',
+          server,
+          isWarm: random.chance(0.5),
+          away: random.pick([0, 30, 300, 1500]),
+        }),
+      ],
+      [2, () => ({ at, fault: 'freeze', server, lasts: random.pick([0.5, 1.2, 1.6, 5]) * setting.timeout })],
+      [
+        4,
+        () => ({
+          at,
+          fault: 'cut',
+          server,
+          when: random.pick(['before', 'after'] as const),
+          what: random.pick(['write', 'write', 'any'] as const),
+        }),
+      ],
+      [
+        0.7,
+        () => ({
+          at,
+          fault: 'clock',
+          process: random.whole(0, setting.skews.length - 1),
+          by: setting.maxAge === null && random.chance(0.4) ? -3_600_000 : random.whole(-200, 200),
+        }),
+      ],
+    ])()
+  })
+}
