@@ -97,13 +97,18 @@ export function objection(
         write.isSure &&
         write.end <= read.start &&
         write.value !== value &&
-        (write.start > origin.end || (origin.value !== undefined && write.seen === origin.value)) &&
+        (write.start > origin.end || hasSeen(write, origin)) &&
         !timeline.isInterrupted(write.start, read.end),
     )
     if (later === undefined) return undefined
     reason = `${later.value} was acknowledged after it (operation ${later.operation?.number})`
   }
   return reason
+}
+
+/** Was what it wrote on top of what the other wrote? Values are unique, but for what an `overwrite` carries along. */
+function hasSeen(write: Write, origin: Write): boolean {
+  return origin.value !== undefined && origin.seen !== origin.value && write.seen === origin.value
 }
 
 /** The exception by which an objection is none. */

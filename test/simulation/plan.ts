@@ -95,7 +95,7 @@ function drawSetting(random: Random): Setting {
   const isSkewed = random.chance(0.3)
   return {
     servers: random.weighted([
-      [3, 1],
+      [14, 1],
       [1, 2],
       [1, 3],
     ] as const),
