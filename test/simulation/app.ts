@@ -29,6 +29,7 @@ export class App {
   readonly exclusive: Middleware
   readonly #history: History
   readonly #number: number
+  #generated = 0
   /** Of what was read from the store, the operation that read it. */
   readonly #reads: WeakMap<object, Operation> = new WeakMap()
   /** Of live sessions, what their request knows. */
@@ -69,7 +70,13 @@ export class App {
     const generate = face.generate.bind(face)
     face.generate = req => {
       generate(req)
-      this.#known.set(req.session, { readAt: now(), base: {}, savedBy: -1, maybe: [] })
+      this.#known.set(req.session, {
+        reading: -++this.#generated,
+        readAt: now(),
+        base: {},
+        savedBy: -1,
+        maybe: [],
+      })
     }
   }
 
@@ -130,8 +137,8 @@ export class App {
     }
     face.createSession = (req, stored) => {
       const live = createSession.call(face, req, stored)
-      const { start, leaves } = this.#reads.get(stored) as Operation
-      this.#known.set(live, { readAt: start, base: leaves ?? {}, savedBy: -1, maybe: [] })
+      const { number, start, leaves } = this.#reads.get(stored) as Operation
+      this.#known.set(live, { reading: number, readAt: start, base: leaves ?? {}, savedBy: -1, maybe: [] })
       return live
     }
     face.set = (sid, live, callback) => {
@@ -139,21 +146,24 @@ export class App {
       const known = this.#known.get(live) as Known
       const leaves = leavesOf(live)
       Object.assign(operation, { leaves, known, expires: this.#expiresOf(live) })
+      // Until its end, and after an error, it may be stored and may be not.
+      const own = { leaves, start: operation.start, number: operation.number }
+      this.#known.set(live, { ...known, maybe: [...known.maybe, own] })
       set.call(face, sid, live, error => {
         history.end(operation, error)
-        this.#known.set(live, after(this.#known.get(live) as Known, operation, leaves))
+        if (error == null) this.#known.set(live, afterSave(this.#known.get(live) as Known, operation, leaves))
         callback?.(error)
       })
     }
     face.touch = (sid, live, callback) => {
       const operation = begin('touch', sid)
       const known = this.#known.get(live) as Known
+      const { life } = leavesOf(live)
       // Its cookie is all that a touch stores.
-      const leaves = { ...known.base, life: leavesOf(live).life }
-      Object.assign(operation, { leaves, known, expires: this.#expiresOf(live) })
+      Object.assign(operation, { leaves: { ...known.base, life }, known, expires: this.#expiresOf(live) })
       touch.call(face, sid, live, error => {
         history.end(operation, error)
-        this.#known.set(live, after(this.#known.get(live) as Known, operation, leaves))
+        if (error == null) this.#known.set(live, afterTouch(this.#known.get(live) as Known, life))
         callback?.(error)
       })
     }
@@ -171,9 +181,15 @@ export class App {
   }
 }
 
-/** What a request knows after a save or a touch. Saves that it did not wait for may end in another order. */
-function after(known: Known, { number, start, error }: Operation, leaves: Leaves): Known {
-  const { readAt, savedBy, maybe } = known
-  if (error !== undefined) return { ...known, maybe: [...maybe, { leaves, start }] }
-  return savedBy > number ? known : { readAt, base: leaves, savedBy: number, maybe: [] }
+/** Saves that a request did not wait for may end in another order. */
+function afterSave(known: Known, { number }: Operation, leaves: Leaves): Known {
+  if (known.savedBy > number) return known
+  const maybe = known.maybe.filter(own => own.number > number)
+  return { ...known, base: leaves, savedBy: number, maybe }
+}
+
+function afterTouch(known: Known, life: unknown): Known {
+  const { base, maybe } = known
+  const own = maybe.map(one => ({ ...one, leaves: { ...one.leaves, life } }))
+  return { ...known, base: { ...base, life }, maybe: own }
 }

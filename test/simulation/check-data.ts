@@ -70,7 +70,8 @@ export function writesOf({ plan, history }: Court, { sid, operations, timeline }
     for (const path of what === 'set' ? PATHS : COOKIE) {
       const mayDiffer = leaves[path] !== base[path] || maybe.some(own => own.leaves[path] !== leaves[path])
       if (!mayDiffer && !isWhole) continue
-      const isSure = isAcknowledged && (isWhole || differs(path))
+      // An `overwrite` says nothing of the cookie: of its life the rules are the same in every mode.
+      const isSure = isAcknowledged && ((isWhole && path !== 'life') || differs(path))
       const value = leaves[path]
       writes.push({ path, value, seen: base[path], start, end, isSure, operation })
     }
@@ -155,7 +156,7 @@ function judgeRejections({ plan, violations }: Court, { sid, operations, endings
     const others = operations.filter(
       other =>
         (other.what === 'set' || other.what === 'touch' || other.what === 'update') &&
-        other.known?.readAt !== known.readAt &&
+        other.known?.reading !== known.reading &&
         other.end >= known.readAt &&
         other.start <= refused.end,
     )

@@ -2,14 +2,16 @@ import type { Leaves } from './session.ts'
 
 /** What a request knows of its session when it saves it. */
 export interface Known {
+  /** Which reading it goes back to, of all. */
+  readonly reading: number
   /** When it began to read it, or made it. */
   readonly readAt: number
   /** What it read, or last saved with success. */
   readonly base: Leaves
   /** The number of the save that stored it; -1 where it was read. */
   readonly savedBy: number
-  /** What it may have stored since, by saves that failed. */
-  readonly maybe: readonly { readonly leaves: Leaves; readonly start: number }[]
+  /** What it may have stored since: by saves that failed, or have not ended. */
+  readonly maybe: readonly { readonly leaves: Leaves; readonly start: number; readonly number: number }[]
 }
 
 /** One call of the store, by express-session or by the application. Times are the world's. */

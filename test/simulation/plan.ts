@@ -74,6 +74,7 @@ export interface Plan {
 export const LEAVES = ['a', 'b', 'n.x', 'n.y', 'n.m.z'] as const
 export type Leaf = (typeof LEAVES)[number]
 
+const LIVES_APART = 110
 const USERS = ['ann', 'bob'] as const
 
 /** Draws a history. */
@@ -141,11 +142,11 @@ function drawVisits(random: Random, setting: Setting): Visit[] {
   ] as const)
   const count = random.whole(2, 7)
   const visits: Visit[] = []
-  let serial = 0
+  const fresh = new Fresh(random, setting)
   let at = 0
   for (let browser = 0; browser < browsers; browser++) {
-    const steps: Step[] = [{ do: 'set', leaf: 'a', value: `v${serial++}` }]
-    if (random.chance(0.5)) steps.push({ do: 'set', leaf: 'n.x', value: `v${serial++}` })
+    const steps: Step[] = [{ do: 'set', leaf: 'a', value: fresh.value() }]
+    if (random.chance(0.5)) steps.push({ do: 'set', leaf: 'n.x', value: fresh.value() })
     if (setting.hasUsers && random.chance(0.8)) steps.push({ do: 'login', user: random.pick(USERS) })
     visits.push({
       at,
@@ -179,7 +180,7 @@ function drawVisits(random: Random, setting: Setting): Visit[] {
       [0.5, 8],
     ] as const)
     const steps: Step[] = []
-    while (steps.length < count) steps.push(...drawSteps(random, setting, () => `v${serial++}`))
+    while (steps.length < count) steps.push(...drawSteps(random, setting, fresh))
     visits.push({
       at: Math.round(at * 10) / 10,
       process: random.whole(0, setting.skews.length - 1),
@@ -192,21 +193,52 @@ function drawVisits(random: Random, setting: Setting): Visit[] {
   return visits
 }
 
-function drawSteps(random: Random, setting: Setting, value: () => string): Step[] {
+/** Values that tell where they come from: none is drawn twice. */
+class Fresh {
+  readonly #random: Random
+  readonly #lives: number[]
+  #values = 0
+
+  constructor(random: Random, { maxAge }: Setting) {
+    this.#random = random
+    this.#lives = maxAge === null ? [] : [maxAge]
+  }
+
+  value(): string {
+    return `v${this.#values++}`
+  }
+
+  /** Milliseconds; further from each other than the drift that the store allows to express-session. */
+  life(): number {
+    for (;;) {
+      const life = this.#random.pick([1500, 3000, 6000, 20_000]) + this.#random.whole(0, 2000)
+      if (this.#lives.some(other => Math.abs(other - life) < LIVES_APART)) continue
+      this.#lives.push(life)
+      return life
+    }
+  }
+}
+
+function drawSteps(random: Random, setting: Setting, fresh: Fresh): Step[] {
   const leaf = random.pick(LEAVES)
   return random.weighted<() => Step[]>([
-    [8, () => [{ do: 'set', leaf, value: value() }]],
+    [8, () => [{ do: 'set', leaf, value: fresh.value() }]],
     [3, () => [{ do: 'delete', leaf }]],
     [5, () => [{ do: 'save' }]],
     [1, () => [{ do: 'save and go on' }]],
-    [2, () => [{ do: 'set', leaf, value: value() }, { do: 'save' }, { do: 'delete', leaf }, { do: 'save' }]],
+    [
+      2,
+      () => [
+        { do: 'set', leaf, value: fresh.value() },
+        { do: 'save' },
+        { do: 'delete', leaf },
+        { do: 'save' },
+      ],
+    ],
     [1.5, () => [{ do: 'reload' }]],
     [0.7, () => [{ do: 'regenerate' }]],
     [1, () => [{ do: 'logout' }]],
-    [
-      1.5,
-      () => [{ do: 'life', milliseconds: random.pick([1500, 3000, 6000, 20_000]) + random.whole(1, 400) }],
-    ],
+    [1.5, () => [{ do: 'life', milliseconds: fresh.life() }]],
     [4, () => [{ do: 'pause', milliseconds: drawPause(random, setting) }]],
     [2.5, () => [{ do: 'count' }]],
     [setting.hasUsers ? 2 : 0, () => [{ do: 'login', user: random.pick(USERS) }]],
