@@ -70,8 +70,8 @@ export function writesOf({ plan, history }: Court, { sid, operations, timeline }
     for (const path of what === 'set' ? PATHS : COOKIE) {
       const mayDiffer = leaves[path] !== base[path] || maybe.some(own => own.leaves[path] !== leaves[path])
       if (!mayDiffer && !isWhole) continue
-      // An `overwrite` says nothing of the cookie: of its life the rules are the same in every mode.
-      const isSure = isAcknowledged && ((isWhole && path !== 'life') || differs(path))
+      // What an `overwrite` carries along may be stored. What was merged into an earlier save of it stays, though.
+      const isSure = isAcknowledged && differs(path)
       const value = leaves[path]
       writes.push({ path, value, seen: base[path], start, end, isSure, operation })
     }

@@ -170,7 +170,9 @@ export class SimulatedNode implements MemcachedNode {
 
   /** One has waited for too long: the connection is dropped, and the server is down. */
   #expire(): void {
-    const error = new MemcachedStoreError('ERR_TIMEOUT', 'No answer from memcached in time')
+    const error = this.#link?.isRefused
+      ? new MemcachedStoreError('ERR_UNAVAILABLE', 'memcached could not be reached in time')
+      : new MemcachedStoreError('ERR_TIMEOUT', 'No answer from memcached in time')
     this.#drop()
     this.#down = error
     this.#options.onChange(false)
@@ -231,15 +233,16 @@ class Connection implements Link {
   readonly #options: NodeOptions
   readonly #ends: Ends
   readonly #sent: Set<Pending> = new Set()
-  readonly #isRefused: boolean
+  /** Did nobody listen there? */
+  readonly isRefused: boolean
   #arrival = 0
   #return = 0
 
   constructor(options: NodeOptions, ends: Ends) {
     this.#options = options
     this.#ends = ends
-    this.#isRefused = !options.server.isUp
-    if (this.#isRefused) options.time.after(options.latency, options.clock, () => ends.refuse(this))
+    this.isRefused = !options.server.isUp
+    if (this.isRefused) options.time.after(options.latency, options.clock, () => ends.refuse(this))
     else options.server.connect(this)
   }
 
@@ -248,7 +251,7 @@ class Connection implements Link {
   }
 
   send(pending: Pending): void {
-    if (this.#isRefused) return
+    if (this.isRefused) return
     const { time, server, listen, clock } = this.#options
     const { command } = pending
     this.#sent.add(pending)

@@ -143,7 +143,7 @@ export class SimulatedServer {
     if (command.what === 'replace' && found === undefined) return answer(NOT_FOUND)
     const { value, flags, expiration } = command.item
     const stored: Stored = {
-      value: Buffer.from(value as string),
+      value: typeof value === 'string' ? Buffer.from(value) : Buffer.from(value),
       flags,
       cas: ++this.#cas,
       until: this.#expiresAt(expiration),
