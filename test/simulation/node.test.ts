@@ -37,6 +37,7 @@ function make(): NodeUnderTest {
       const latest = time.now + 10 * TIMEOUT
       await time.run(() => due === 0 || time.now > latest)
       isRunning = false
+      if (due > 0) runSoon()
     })
   }
   const counted = (done: ReplyCallback): ReplyCallback => {
