@@ -61,16 +61,11 @@ async function work(job: number, tell: (progress: Progress) => void): Promise<vo
   const finds = new Map<string, Find>()
   let tally = new Tally()
   let told = performance.now()
-  const rejected: unknown[] = []
-  process.on('unhandledRejection', reason => rejected.push(reason))
   for (let number = job; number < histories && performance.now() < end; number += jobs) {
     const plan = draw(seed + number)
     const outcome = await simulate(plan)
-    // Node tells of rejections only when nothing is left to do.
-    await new Promise(resolve => setImmediate(resolve))
-    const unhandled = rejected.splice(0).map(reason => `unhandled: ${reason}`)
     tally.add(plan, outcome)
-    for (const violation of [...outcome.verdict.violations, ...unhandled]) {
+    for (const violation of outcome.verdict.violations) {
       const kind = kindOf(violation)
       const find = finds.get(kind)
       if (find === undefined)

@@ -29,6 +29,7 @@ export function setLeaf(session: object, leaf: Leaf, value: unknown): void {
   const last = path.pop() as string
   let dict = session as Dict
   for (const part of path) {
+    if (value === undefined && dict[part] === undefined) return
     dict[part] ??= {}
     dict = dict[part] as Dict
   }

@@ -32,7 +32,29 @@ const LONGEST = 120_000
 const OBSERVER = -1
 
 /** Lets a history happen, and judges it. */
-export async function simulate(plan: Plan, { tells = false, wrap }: SimulateOptions = {}): Promise<Outcome> {
+export async function simulate(plan: Plan, options: SimulateOptions = {}): Promise<Outcome> {
+  const rejected: unknown[] = []
+  const note = (reason: unknown): unknown => rejected.push(reason)
+  process.on('unhandledRejection', note)
+  try {
+    // Whatever else is under way in this process must not draw on the history's chance.
+    await turn()
+    const outcome = await happen(plan, options)
+    // Node tells of rejections only when nothing else is left to do.
+    await turn()
+    for (const reason of rejected) outcome.verdict.violations.push(`unhandled: ${reason}`)
+    return outcome
+  } finally {
+    process.off('unhandledRejection', note)
+  }
+}
+
+/** A turn of the real event loop. */
+function turn(): Promise<void> {
+  return new Promise(resolve => setImmediate(resolve))
+}
+
+async function happen(plan: Plan, { tells = false, wrap }: SimulateOptions): Promise<Outcome> {
   const { setting } = plan
   const random = new Random(plan.seed ^ 0x5bd1e995)
   const time = new VirtualTime(random)

@@ -93,6 +93,7 @@ function answer({ status, flags, cas, value: bytes }: Answer): string {
 function value({ flags, value: bytes }: { readonly flags: number; readonly value: string | Buffer }): string {
   const text = String(bytes)
   if ((flags & TOMBSTONE) !== 0) return `tombstone ${text}`
+  if (/^[\da-f-]{36}$/.test(text)) return 'a token'
   return text
     .replace(/"(\w+)":/g, '$1:')
     .replace(/,httpOnly:true,path:"\/"/, '')
