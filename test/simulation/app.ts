@@ -113,7 +113,7 @@ export class App {
     try {
       const found = await this.store.sessionsOf(user)
       this.#history.end(operation, undefined)
-      this.#history.listed.push({ user, sids: found.map(({ sid }) => sid) })
+      operation.listed = found.map(({ sid }) => sid)
     } catch (error) {
       this.#history.end(operation, error)
     }

@@ -1,5 +1,5 @@
 import type { Case, Court } from './checks.ts'
-import type { Operation } from './history.ts'
+import type { History, Operation } from './history.ts'
 import { PATHS, type Path } from './session.ts'
 
 /** One leaf of one save. */
@@ -40,25 +40,19 @@ export function judgeData(court: Court, one: Case): void {
       else exceptions.push(exception)
     }
   }
+  judgeDropped(court, one)
   judgeCounter(court, one)
   judgeRejections(court, one)
 }
 
 /** Every leaf that a save wrote, by the rules. */
-export function writesOf({ plan, history }: Court, { sid, operations, timeline }: Case): Write[] {
+export function writesOf({ plan, history }: Court, { operations, timeline }: Case): Write[] {
   const writes: Write[] = PATHS.map(nothing)
   for (const operation of operations) {
-    const { what, leaves, known, start, error, process } = operation
+    const { what, leaves, known, start, error } = operation
     if ((what !== 'set' && what !== 'touch') || leaves === null || known === undefined) continue
     const end = error === undefined && operation.calls === 0 ? Number.POSITIVE_INFINITY : operation.end
-    const isDropped = history.conflicts.some(
-      conflict =>
-        conflict.sid === sid &&
-        conflict.process === process &&
-        conflict.outcome === 'destroyed' &&
-        conflict.time >= start &&
-        conflict.time <= end,
-    )
+    const isDropped = wasDropped(history, operation)
     const isAcknowledged = operation.calls > 0 && error === undefined && !isDropped
     const { base, maybe } = known
     const stored = maybe.filter(({ leaves: own, start: since }) =>
@@ -77,6 +71,40 @@ export function writesOf({ plan, history }: Court, { sid, operations, timeline }
     }
   }
   return writes
+}
+
+/** Was the application told that this save was given up, since its session had been destroyed? */
+function wasDropped({ conflicts }: History, { sid, process, start, end }: Operation): boolean {
+  return conflicts.some(
+    ({ outcome, ...conflict }) =>
+      outcome === 'destroyed' &&
+      conflict.sid === sid &&
+      conflict.process === process &&
+      conflict.time >= start &&
+      conflict.time <= end,
+  )
+}
+
+/**
+ * A save is given up only where its session was destroyed, or lost; and lost ones are written again by those
+ * who have read them lately.
+ */
+function judgeDropped(
+  { plan, history, violations }: Court,
+  { sid, operations, timeline, endings }: Case,
+): void {
+  for (const operation of operations) {
+    const { what, known, start, end, error, number } = operation
+    if (what !== 'set' || known === undefined || error !== undefined || !wasDropped(history, operation))
+      continue
+    const together = operations.filter(
+      other => other.what === 'set' && other.start <= end && other.end >= start,
+    )
+    if (endings.some(ending => ending.start <= end) || together.length > 1) continue
+    const isLate = end - known.readAt >= plan.setting.tombstone * 1000
+    if (isLate && timeline.isInterrupted(known.readAt, end)) continue
+    violations.push(`dropped: operation ${number} is given up, although ${sid} was not destroyed`)
+  }
 }
 
 /** Why a read cannot have found this value; undefined where it can. */

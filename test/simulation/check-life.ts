@@ -6,9 +6,23 @@ import type { Operation } from './history.ts'
 export function judgeLife(court: Court, one: Case): void {
   const writes = writesOf(court, one)
   for (const read of one.operations) {
-    if (read.what !== 'get' || read.error !== undefined || read.calls === 0) continue
+    // An update that finds nothing is a read, too.
+    const isRead = read.what === 'get' || (read.what === 'update' && read.leaves === null)
+    if (!isRead || read.error !== undefined || read.calls === 0) continue
     if (read.leaves === null) judgeMissing(court, one, read)
     else judgeFound(court, one, writes, read)
+  }
+}
+
+/** `exclusive` says that the session has ended only where it has. */
+export function judgeRefusals({ plan, history, cases, violations }: Court): void {
+  if (plan.setting.onConflict === 'reject') return
+  for (const { sid, start, end, error } of history.refusals) {
+    const one = cases.get(sid)
+    if ((error as { code?: string }).code !== 'ERR_CONFLICT' || one === undefined) continue
+    const isEnded = one.endings.some(ending => ending.start <= end)
+    if (isEnded || one.timeline.isInterrupted(0, end)) continue
+    violations.push(`refused: ${sid} has not ended, between ${Math.round(start)} and ${Math.round(end)}`)
   }
 }
 

@@ -6,11 +6,8 @@ import type { Operation } from './history.ts'
 export function judgeUsers(court: Court): void {
   const { plan, history } = court
   if (!plan.setting.hasUsers) return
-  const listings = history.operations.filter(({ what }) => what === 'sessions of')
-  for (const [index, listing] of listings.entries()) {
-    const listed = history.listed.find(({ user }) => user === listing.sid)
-    if (listed !== undefined) judgeListing(court, listing, listed.sids)
-    void index
+  for (const operation of history.operations) {
+    if (operation.listed !== undefined) judgeListing(court, operation, operation.listed)
   }
   for (const ending of history.operations) {
     if (ending.what !== 'sign out' || ending.calls === 0 || ending.error !== undefined) continue

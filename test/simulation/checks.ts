@@ -1,5 +1,5 @@
 import { judgeData } from './check-data.ts'
-import { judgeLife } from './check-life.ts'
+import { judgeLife, judgeRefusals } from './check-life.ts'
 import { judgeSections } from './check-sections.ts'
 import { judgeUsers } from './check-users.ts'
 import type { History, Operation } from './history.ts'
@@ -52,6 +52,7 @@ export function judge(plan: Plan, history: History, servers: readonly SimulatedS
     judgeData(court, one)
     judgeLife(court, one)
   }
+  judgeRefusals(court)
   judgeSections(court)
   judgeUsers(court)
   return court
@@ -90,9 +91,19 @@ function casesOf(
   return cases
 }
 
-/** Every callback came, once, with nothing thrown where nobody catches; and nothing took for ever. */
-function judgeCalls({ history, violations }: Court): void {
-  for (const { what, sid, calls } of history.operations) {
+/** So many timeouts an operation may take: one for the first write, one from its first wait on. Those of many steps have more. */
+const LONGEST: Partial<Record<Operation['what'], number>> = { get: 1.6, set: 2.2, touch: 2.2, destroy: 2.2 }
+const LONGEST_OF_MANY_STEPS = 20
+
+/** Every callback came, once and in time, with nothing thrown where nobody catches. */
+function judgeCalls({ plan, history, violations }: Court): void {
+  const { timeout } = plan.setting
+  for (const { what, sid, calls, start, end, number } of history.operations) {
+    if (calls === 1 && end - start > (LONGEST[what] ?? LONGEST_OF_MANY_STEPS) * timeout) {
+      violations.push(
+        `late: operation ${number}, ${what} ${sid}, took ${Math.round(end - start)} of ${timeout} ms`,
+      )
+    }
     if (calls === 0) violations.push(`hangs: ${what} ${sid}`)
     if (calls > 1) violations.push(`called ${calls} times: ${what} ${sid}`)
   }

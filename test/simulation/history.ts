@@ -37,6 +37,8 @@ export interface Operation {
   expires: number | null
   /** The one session that a sign-out leaves. */
   except: string | undefined
+  /** What a listing gave. */
+  listed: readonly string[] | undefined
 }
 
 export interface Conflict {
@@ -44,6 +46,15 @@ export interface Conflict {
   readonly process: number
   readonly sid: string
   readonly outcome: string
+}
+
+/** `exclusive` has let a request not in. */
+export interface Refusal {
+  readonly sid: string
+  /** From when on the request waited. */
+  readonly start: number
+  readonly end: number
+  readonly error: unknown
 }
 
 /** What ran under a session's lock. */
@@ -61,7 +72,7 @@ export class History {
   readonly operations: Operation[] = []
   readonly conflicts: Conflict[] = []
   readonly sections: Section[] = []
-  readonly listed: { readonly user: string; readonly sids: readonly string[] }[] = []
+  readonly refusals: Refusal[] = []
   /** What was thrown where nobody catches. */
   readonly thrown: unknown[] = []
   readonly #now: () => number
@@ -85,6 +96,7 @@ export class History {
       known: undefined,
       expires: null,
       except: undefined,
+      listed: undefined,
     }
     this.operations.push(operation)
     return operation

@@ -75,7 +75,7 @@ export const LEAVES = ['a', 'b', 'n.x', 'n.y', 'n.m.z'] as const
 export type Leaf = (typeof LEAVES)[number]
 
 const LIVES_APART = 110
-const USERS = ['ann', 'bob'] as const
+export const USERS = ['ann', 'bob'] as const
 
 /** Draws a history. */
 export function draw(seed: number): Plan {

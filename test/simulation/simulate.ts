@@ -5,7 +5,7 @@ import { judge, type Verdict } from './checks.ts'
 import { strike } from './faults.ts'
 import { History } from './history.ts'
 import { SimulatedNode } from './node.ts'
-import type { Plan, Setting } from './plan.ts'
+import { type Plan, type Setting, USERS } from './plan.ts'
 import { Random } from './random.ts'
 import { SimulatedServer } from './server.ts'
 import { Story } from './story.ts'
@@ -142,14 +142,23 @@ async function happen(plan: Plan, { tells = false, wrap }: SimulateOptions): Pro
       // What is still on its way arrives.
       await time.pause(50 * setting.latency)
       await lookAtAll()
-      for (const user of setting.hasUsers ? ['ann', 'bob'] : []) await observer.sessionsOf(user)
-      if (setting.hasUsers) await lookAtAll()
+      if (setting.hasUsers) {
+        await listAll()
+        // An index has to last for as long as its sessions.
+        await time.pause((0.8 * Math.max(0, lastDate(history, setting) - time.now)) % LONGEST)
+        await lookAtAll()
+        await listAll()
+      }
       await Promise.all(others.map(app => close(app)))
       if (setting.ttl <= 60) {
         await time.pause(lastDate(history, setting) - time.now)
         await lookAtAll()
       }
       isDone = true
+    }
+    const listAll = async (): Promise<void> => {
+      for (const user of USERS) await observer.sessionsOf(user)
+      await lookAtAll()
     }
     const lookAtAll = (): Promise<unknown> =>
       Promise.all(Array.from({ length: ids }, (_, id) => read(`session-${id}`)))

@@ -92,7 +92,13 @@ export async function visit(
     await pass(app.session, req, res)
     if (isExclusive && req.session !== undefined) {
       const sid = req.sessionID as string
-      await pass(app.exclusive, req, res)
+      const start = world.time.now
+      try {
+        await pass(app.exclusive, req, res)
+      } catch (error) {
+        world.history.refusals.push({ sid, start, end: world.time.now, error })
+        throw error
+      }
       section = enter(world, req, sid)
     }
     for (const step of steps) {
