@@ -35,7 +35,7 @@ export function judgeData(court: Court, one: Case): void {
       const fault = objection(one, writes, path, value, read)
       if (fault === undefined) continue
       const told = `${path === 'life' ? 'cookie' : 'data'}: ${one.sid} ${path} is ${value} although ${fault}`
-      const exception = excuse(one, writes, path, value)
+      const exception = excuse(court, one, writes, path, value)
       if (exception === undefined) violations.push(told)
       else exceptions.push(exception)
     }
@@ -142,19 +142,29 @@ function hasSeen(write: Write, origin: Write): boolean {
 
 /** The exception by which an objection is none. */
 function excuse(
+  { history }: Court,
   { timeline }: Case,
   writes: readonly Write[],
   path: Path,
   value: unknown,
 ): string | undefined {
-  const origins = writes.filter(write => write.path === path && write.value === value)
-  for (const { operation, end } of origins) {
-    if (operation === undefined) continue
-    const late = timeline.entries.some(
+  for (const origin of writes) {
+    const { operation, start, end } = origin
+    if (origin.path !== path || origin.value !== value || operation === undefined) continue
+    const isLate = timeline.entries.some(
       entry =>
         entry.leaves[path] === value && entry.kind === 'written' && !entry.isConditional && entry.time > end,
     )
-    if (late) return 'an unconditional write is carried out after its request gave up'
+    if (isLate) return 'an unconditional write is carried out after its request gave up'
+    const isDoubted = history.doubts.some(
+      ({ process, time }) => process === operation.process && time >= start && time <= end,
+    )
+    if (
+      isDoubted &&
+      writes.some(write => write.path === path && write.end >= start && hasSeen(write, origin))
+    ) {
+      return 'a write of unknown outcome is repeated over a change of what it had stored'
+    }
   }
   return undefined
 }

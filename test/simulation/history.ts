@@ -73,6 +73,8 @@ export class History {
   readonly conflicts: Conflict[] = []
   readonly sections: Section[] = []
   readonly refusals: Refusal[] = []
+  /** When a process lost a connection with a request on it, whose outcome it does not know. */
+  readonly doubts: { readonly time: number; readonly process: number }[] = []
   /** What was thrown where nobody catches. */
   readonly thrown: unknown[] = []
   readonly #now: () => number

@@ -25,6 +25,7 @@ function make(): NodeUnderTest {
     timeout: TIMEOUT,
     latency: 1,
     onChange() {},
+    onDoubt() {},
     listen: undefined,
   })
   const answers: (() => void)[] = []

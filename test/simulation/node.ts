@@ -19,6 +19,8 @@ export interface NodeOptions {
   /** Milliseconds one way, on average. */
   readonly latency: number
   readonly onChange: (isUp: boolean) => void
+  /** Told where the outcome of a request is not known. */
+  readonly onDoubt: () => void
   readonly listen: Listener | undefined
 }
 
@@ -149,7 +151,8 @@ export class SimulatedNode implements MemcachedNode {
         this.#send(pending)
       }
     }
-    const { time } = this.#options
+    const { time, onDoubt } = this.#options
+    if (failed.length > 0) onDoubt()
     const error = new ConnectionLostError('ERR_UNAVAILABLE', 'The connection broke')
     for (const pending of failed) {
       time.cancel(pending.timer)

@@ -81,6 +81,7 @@ async function happen(plan: Plan, { tells = false, wrap }: SimulateOptions): Pro
           if (before !== after) onChange(!after)
         }
         const { latency, timeout } = setting
+        const onDoubt = (): unknown => history.doubts.push({ time: time.now, process: number })
         const listen = story?.listen
         const node = new SimulatedNode({
           time,
@@ -90,6 +91,7 @@ async function happen(plan: Plan, { tells = false, wrap }: SimulateOptions): Pro
           timeout,
           latency,
           onChange: note,
+          onDoubt,
           listen,
         })
         return wrap === undefined ? node : wrap(node)
