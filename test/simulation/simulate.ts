@@ -36,6 +36,9 @@ export async function simulate(plan: Plan, options: SimulateOptions = {}): Promi
   const rejected: unknown[] = []
   const note = (reason: unknown): unknown => rejected.push(reason)
   process.on('unhandledRejection', note)
+  const { stackTraceLimit } = Error
+  // Nobody reads the stacks of the many errors of a history, and taking one costs more than most steps.
+  Error.stackTraceLimit = 0
   try {
     // Whatever else is under way in this process must not draw on the history's chance.
     await turn()
@@ -45,6 +48,7 @@ export async function simulate(plan: Plan, options: SimulateOptions = {}): Promi
     for (const reason of rejected) outcome.verdict.violations.push(`unhandled: ${reason}`)
     return outcome
   } finally {
+    Error.stackTraceLimit = stackTraceLimit
     process.off('unhandledRejection', note)
   }
 }

@@ -27,7 +27,9 @@ export class Timeline {
   readonly entries: readonly Stored[]
   /** When it was thrown away by a server: evicted, or lost at a restart. */
   readonly accidents: readonly number[]
-  /** The same of its tombstones. */
+  /** When it was destroyed. */
+  readonly endings: readonly number[]
+  /** When its tombstones were lost. */
   readonly tombstonesLost: readonly number[]
   /** When there was none to be read, because its time was over. Wide: by the earliest clock. */
   readonly over: readonly Span[]
@@ -38,6 +40,9 @@ export class Timeline {
     const lost = this.entries.filter(({ kind }) => kind === 'evicted' || kind === 'lost')
     this.accidents = lost.filter(entry => !entry.isTombstone).map(({ time }) => time)
     this.tombstonesLost = lost.filter(entry => entry.isTombstone).map(({ time }) => time)
+    this.endings = this.entries
+      .filter(({ kind, isTombstone }) => kind === 'deleted' || (kind === 'written' && isTombstone))
+      .map(({ time }) => time)
     const over: Span[] = []
     for (const [index, entry] of this.entries.entries()) {
       if ((entry.kind !== 'written' && entry.kind !== 'touched') || entry.isTombstone) continue
@@ -48,10 +53,11 @@ export class Timeline {
     this.over = over
   }
 
-  /** May the session have been lost, or over, at some time in this span? */
+  /** May the session have been destroyed, lost, or over, at some time in this span? */
   isInterrupted(from: number, to: number): boolean {
     return (
       this.accidents.some(time => time >= from && time <= to) ||
+      this.endings.some(time => time >= from && time <= to) ||
       this.over.some(span => span.from <= to && span.to >= from)
     )
   }
