@@ -1,6 +1,7 @@
 import { writesOf } from './check-data.ts'
 import type { Case, Court } from './checks.ts'
 import type { Operation } from './history.ts'
+import { userOf } from './session.ts'
 
 /** A user's sessions are listed, all of them; and a sign-out everywhere ends each that began before it. */
 export function judgeUsers(court: Court): void {
@@ -45,8 +46,11 @@ function judgeSignOut(court: Court, one: Case, ending: Operation): void {
     if (read.what !== 'get' || read.start < ending.end || userIn(read) !== ending.sid) continue
     const logins = writes.filter(({ path, value }) => path === 'user' && value === read.leaves?.user)
     if (logins.length === 0 || logins.some(({ end }) => end >= ending.start)) continue
-    // Saved by others meanwhile, as a part of what they did: the login itself had long been there.
-    if (isIndexLost(court)) {
+    if (wasForeign(one, ending)) {
+      court.exceptions.push(
+        "a session that is somebody else's at a sign-out is written again by a request from before",
+      )
+    } else if (isIndexLost(court)) {
       court.exceptions.push("a user's index is lost by the server")
     } else if (one.timeline.tombstonesLost.length > 0) {
       court.exceptions.push('a tombstone is lost by the server')
@@ -65,5 +69,16 @@ function isIndexLost({ servers }: Court): boolean {
       ([key, changes]) =>
         key.startsWith('sess:@') && changes.some(({ kind }) => kind === 'evicted' || kind === 'lost'),
     ),
+  )
+}
+
+/** Was it somebody else's while the sign-out looked at it? Then it has left no tombstone. */
+function wasForeign({ timeline }: Case, { sid: user, start, end }: Operation): boolean {
+  const last = timeline.entries.findLast(({ kind, time }) => kind === 'written' && time <= start)
+  const during = timeline.entries.filter(
+    ({ kind, time }) => kind === 'written' && time > start && time <= end,
+  )
+  return [last, ...during].some(
+    entry => entry !== undefined && !entry.isTombstone && userOf(entry.leaves) !== user,
   )
 }
