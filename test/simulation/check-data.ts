@@ -60,7 +60,10 @@ export function writesOf({ plan, history }: Court, { operations, timeline }: Cas
     )
     const differs = (path: Path): boolean =>
       leaves[path] !== base[path] || stored.some(own => own.leaves[path] !== leaves[path])
-    const isWhole = what === 'set' && plan.setting.onConflict === 'overwrite' && PATHS.some(differs)
+    const isWhole =
+      what === 'set' &&
+      plan.setting.onConflict === 'overwrite' &&
+      (leaves.shape !== base.shape || PATHS.some(differs))
     for (const path of what === 'set' ? PATHS : COOKIE) {
       const mayDiffer = leaves[path] !== base[path] || maybe.some(own => own.leaves[path] !== leaves[path])
       if (!mayDiffer && !isWhole) continue
@@ -101,6 +104,8 @@ function judgeDropped(
       other => other.what === 'set' && other.start <= end && other.end >= start,
     )
     if (endings.some(ending => ending.start <= end) || together.length > 1) continue
+    // A request may end a session by the life that it gives it.
+    if (timeline.endings.some(time => time <= end)) continue
     const isLate = end - known.readAt >= plan.setting.tombstone * 1000
     if (isLate && timeline.isInterrupted(known.readAt, end)) continue
     violations.push(`dropped: operation ${number} is given up, although ${sid} was not destroyed`)
@@ -195,7 +200,8 @@ function judgeRejections({ plan, violations }: Court, { sid, operations, endings
       other =>
         (other.what === 'set' || other.what === 'touch' || other.what === 'update') &&
         other.known?.reading !== known.reading &&
-        other.end >= known.readAt &&
+        // One that failed may be carried out later on.
+        (other.error !== undefined || other.end >= known.readAt) &&
         other.start <= refused.end,
     )
     if (others.length === 0 && endings.length === 0) {

@@ -226,15 +226,7 @@ function drawSteps(random: Random, setting: Setting, fresh: Fresh): Step[] {
     [3, () => [{ do: 'delete', leaf }]],
     [5, () => [{ do: 'save' }]],
     [1, () => [{ do: 'save and go on' }]],
-    [
-      2,
-      () => [
-        { do: 'set', leaf, value: fresh.value() },
-        { do: 'save' },
-        { do: 'delete', leaf },
-        { do: 'save' },
-      ],
-    ],
+    [2, () => drawTakeBack(random, setting, leaf, fresh)],
     [1.5, () => [{ do: 'reload' }]],
     [0.7, () => [{ do: 'regenerate' }]],
     [1, () => [{ do: 'logout' }]],
@@ -247,6 +239,20 @@ function drawSteps(random: Random, setting: Setting, fresh: Fresh): Step[] {
       () => [{ do: 'sign out everywhere', user: random.pick(USERS), exceptOwn: random.chance(0.3) }],
     ],
   ])()
+}
+
+/** Something is stored, and taken back; in between the server may have come back from a failure. */
+function drawTakeBack(random: Random, { timeout }: Setting, leaf: Leaf, fresh: Fresh): Step[] {
+  const pause: Step[] = random.chance(0.4)
+    ? [{ do: 'pause', milliseconds: timeout + random.whole(0, 1500) }]
+    : []
+  return [
+    { do: 'set', leaf, value: fresh.value() },
+    { do: 'save' },
+    ...pause,
+    { do: 'delete', leaf },
+    ...(random.chance(0.7) ? [{ do: 'save' } as const] : []),
+  ]
 }
 
 function drawPause(random: Random, { latency, ttl, tombstone }: Setting): number {
@@ -270,7 +276,7 @@ function drawFaults(random: Random, setting: Setting, visits: readonly Visit[]):
   return Array.from({ length: count }, () => {
     const visit = random.pick(visits)
     const at =
-      Math.round((visit.at + random.between(0, random.pick([8, 30, 1000]) * setting.latency)) * 10) / 10
+      Math.round((visit.at + random.between(0, random.pick([3, 8, 30, 1000]) * setting.latency)) * 10) / 10
     const server = random.whole(0, setting.servers - 1)
     return random.weighted<() => Fault>([
       [1, () => ({ at, fault: 'evict', pick: random.whole(0, 99) })],

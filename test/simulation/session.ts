@@ -2,7 +2,10 @@ import { LEAVES, type Leaf } from './plan.ts'
 
 /** A session as the simulation sees it: what can be changed by itself, under its path. */
 export type Path = Leaf | 'user' | 'life'
-export type Leaves = Partial<Record<Path, unknown>>
+export type Leaves = Partial<Record<Path, unknown>> & {
+  /** Which objects there are, whether or not anything lies in them. */
+  readonly shape?: string
+}
 
 export const PATHS: readonly Path[] = [...LEAVES, 'user', 'life']
 
@@ -10,7 +13,7 @@ type Dict = Record<string, unknown>
 
 export function leavesOf(session: unknown): Leaves {
   const { a, b, n, user, cookie } = session as Record<string, Dict | undefined>
-  const leaves: Leaves = {}
+  const leaves: Leaves = { shape: n === undefined ? '' : n.m === undefined ? 'n' : 'n.m' }
   if (a !== undefined) leaves.a = a
   if (b !== undefined) leaves.b = b
   if (n?.x !== undefined) leaves['n.x'] = n.x

@@ -1,5 +1,6 @@
 import type { Operation } from './history.ts'
 import type { Plan } from './plan.ts'
+import type { Leaves } from './session.ts'
 import type { Outcome } from './simulate.ts'
 import { BEGINNING } from './virtual-time.ts'
 
@@ -25,11 +26,15 @@ export function tellOf({ setting }: Plan, { story, history, verdict }: Outcome):
 function line({ number, what, sid, process, start, end, error, leaves, count, known }: Operation): string {
   const who = process < 0 ? 'observer' : `process ${process}`
   const result = error === undefined ? 'ok' : String((error as { code?: string }).code ?? error)
-  const base = known === undefined ? '' : `, read ${at(known.readAt).trim()}: ${JSON.stringify(known.base)}`
+  const base = known === undefined ? '' : `, read ${at(known.readAt).trim()}: ${show(known.base)}`
   const counted = count === undefined ? '' : ` count ${count}`
-  return `${String(number).padStart(3)} ${at(start)} to ${at(end)} ${who} ${what} ${sid}: ${result} ${JSON.stringify(leaves)}${counted}${base}`
+  return `${String(number).padStart(3)} ${at(start)} to ${at(end)} ${who} ${what} ${sid}: ${result} ${show(leaves)}${counted}${base}`
 }
 
 function at(time: number): string {
   return (time - BEGINNING).toFixed(1).padStart(8)
+}
+
+function show(leaves: Leaves | null): string {
+  return JSON.stringify(leaves, (name, value) => (name === 'shape' ? undefined : value))
 }
