@@ -120,7 +120,6 @@ function shortLived(node: MemcachedNode): MemcachedNode {
   })
 }
 
-/** With a touch that renews nothing on its own, since sessions with a date are judged by that. */
 function longLived(node: MemcachedNode): MemcachedNode {
   return but(node, {
     write: (mode, item, version, done) => node.write(mode, { ...item, expiration: 0 }, version, done),
@@ -138,8 +137,8 @@ function silent(node: MemcachedNode): MemcachedNode {
 
 function stuttering(node: MemcachedNode): MemcachedNode {
   return but(node, {
-    touch(key, expiration, done) {
-      node.touch(key, expiration, (error, reply) => {
+    get(key, done) {
+      node.get(key, (error, reply) => {
         done(error, reply)
         done(error, reply)
       })
