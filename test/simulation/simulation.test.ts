@@ -1,13 +1,14 @@
 import { describe, expect, test } from 'vitest'
 import type { MemcachedNode } from '../../lib/memcached/node.ts'
 import { TOMBSTONE } from '../../lib/session/codec.ts'
+import { fewOrMany } from '../support/few-or-many.ts'
 import { draw, type Plan } from './plan.ts'
 import { kindOf, shrink } from './shrink.ts'
 import { simulate } from './simulate.ts'
 import { tellOf } from './telling.ts'
 
-/** So many take about 20 s of a core. */
-const HISTORIES = 5000
+/** So many take some 10 s of a quiet core. */
+const HISTORIES = fewOrMany(5000, 50_000)
 /** Enough for each store that is broken on purpose. */
 const ENOUGH = 1000
 
