@@ -53,7 +53,9 @@ export function writesOf({ plan, history }: Court, { operations, timeline }: Cas
     if ((what !== 'set' && what !== 'touch') || leaves === null || known === undefined) continue
     const end = error === undefined && operation.calls === 0 ? Number.POSITIVE_INFINITY : operation.end
     const isDropped = wasDropped(history, operation)
-    const isAcknowledged = operation.calls > 0 && error === undefined && !isDropped
+    // A touch does not bring back what is not there.
+    const isVain = what === 'touch' && timeline.isAbsent(start, end)
+    const isAcknowledged = operation.calls > 0 && error === undefined && !isDropped && !isVain
     const { base, maybe } = known
     const stored = maybe.filter(({ leaves: own, start: since }) =>
       PATHS.some(path => own[path] !== base[path] && timeline.hasStored(path, own[path], since)),
@@ -142,7 +144,9 @@ export function objection(
 
 /** Was what it wrote on top of what the other wrote? Values are unique, but for what an `overwrite` carries along. */
 function hasSeen(write: Write, origin: Write): boolean {
-  return origin.value !== undefined && origin.seen !== origin.value && write.seen === origin.value
+  const readAt = write.operation?.known?.readAt ?? Number.NEGATIVE_INFINITY
+  const isItsOwn = origin.value !== undefined && origin.seen !== origin.value
+  return isItsOwn && write.seen === origin.value && readAt > origin.start
 }
 
 /** The exception by which an objection is none. */

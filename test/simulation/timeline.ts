@@ -62,6 +62,15 @@ export class Timeline {
     )
   }
 
+  /** May it have been missing, at some time in this span? */
+  isAbsent(from: number, to: number): boolean {
+    if (this.isOver(from, to)) return true
+    return this.entries.some(({ kind, isTombstone, time }, index) => {
+      const isGone = isTombstone || (kind !== 'written' && kind !== 'touched')
+      return isGone && time <= to && (this.entries[index + 1]?.time ?? Number.POSITIVE_INFINITY) >= from
+    })
+  }
+
   isOver(from: number, to: number): boolean {
     return this.over.some(span => span.from <= to && span.to >= from)
   }
