@@ -128,7 +128,7 @@ async function lead(): Promise<void> {
 
 /** One job in a process of its own. */
 function start(job: number, take: (progress: Progress) => void): Promise<void> {
-  return new Promise(resolve => {
+  return new Promise((resolve, reject) => {
     const script = process.argv[1] as string
     const shared = ['--seed', String(seed), '--jobs', String(jobs), '--job', String(job)]
     const limits = ['minutes', 'histories'] as const
@@ -137,7 +137,7 @@ function start(job: number, take: (progress: Progress) => void): Promise<void> {
     )
     const child = fork(script, [...shared, ...given, ...(values['go-on'] ? ['--go-on'] : [])])
     child.on('message', progress => take(progress as Progress))
-    child.on('exit', () => resolve())
+    child.on('exit', code => (code === 0 ? resolve() : reject(new Error(`A job ended with code ${code}`))))
   })
 }
 
