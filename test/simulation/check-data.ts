@@ -1,0 +1,215 @@
+import type { Case, Court } from './checks.ts'
+import type { History, Operation } from './history.ts'
+import { PATHS, type Path } from './session.ts'
+
+/** One leaf of one save. */
+export interface Write {
+  readonly path: Path
+  readonly value: unknown
+  /** What its request had read there. */
+  readonly seen: unknown
+  readonly start: number
+  readonly end: number
+  /** Is it sure to be stored, unless the session itself was lost or destroyed? */
+  readonly isSure: boolean
+  readonly operation: Operation | undefined
+}
+
+/** What a touch may store. */
+const COOKIE: readonly Path[] = ['life']
+
+/** What a leaf is before anybody writes it. */
+function nothing(path: Path): Write {
+  const [start, end] = [Number.NEGATIVE_INFINITY, Number.NEGATIVE_INFINITY]
+  return { path, value: undefined, seen: undefined, start, end, isSure: true, operation: undefined }
+}
+
+/** What was acknowledged is there, and what was taken back is not; at every read, and at the end. */
+export function judgeData(court: Court, one: Case): void {
+  const { violations, exceptions } = court
+  const writes = writesOf(court, one)
+  for (const read of one.operations) {
+    if (read.what !== 'get' || read.leaves === null) continue
+    for (const path of PATHS) {
+      const value = read.leaves[path]
+      const fault = objection(one, writes, path, value, read)
+      if (fault === undefined) continue
+      const told = `${path === 'life' ? 'cookie' : 'data'}: ${one.sid} ${path} is ${value} although ${fault}`
+      const exception = excuse(court, one, writes, path, value)
+      if (exception === undefined) violations.push(told)
+      else exceptions.push(exception)
+    }
+  }
+  judgeDropped(court, one)
+  judgeCounter(court, one)
+  judgeRejections(court, one)
+}
+
+/** Every leaf that a save wrote, by the rules. */
+export function writesOf({ plan, history }: Court, { operations, timeline }: Case): Write[] {
+  const writes: Write[] = PATHS.map(nothing)
+  for (const operation of operations) {
+    const { what, leaves, known, start, error } = operation
+    if ((what !== 'set' && what !== 'touch') || leaves === null || known === undefined) continue
+    const end = error === undefined && operation.calls === 0 ? Number.POSITIVE_INFINITY : operation.end
+    const isDropped = wasDropped(history, operation)
+    // A touch does not bring back what is not there.
+    const isVain = what === 'touch' && timeline.isAbsent(start, end)
+    const isAcknowledged = operation.calls > 0 && error === undefined && !isDropped && !isVain
+    const { base, maybe } = known
+    const stored = maybe.filter(({ leaves: own, start: since }) =>
+      PATHS.some(path => own[path] !== base[path] && timeline.hasStored(path, own[path], since)),
+    )
+    const differs = (path: Path): boolean =>
+      leaves[path] !== base[path] || stored.some(own => own.leaves[path] !== leaves[path])
+    const isWhole =
+      what === 'set' &&
+      plan.setting.onConflict === 'overwrite' &&
+      (leaves.shape !== base.shape || PATHS.some(differs))
+    for (const path of what === 'set' ? PATHS : COOKIE) {
+      const mayDiffer = leaves[path] !== base[path] || maybe.some(own => own.leaves[path] !== leaves[path])
+      if (!mayDiffer && !isWhole) continue
+      // What an `overwrite` carries along may be stored. What was merged into an earlier save of it stays, though.
+      const isSure = isAcknowledged && differs(path)
+      const value = leaves[path]
+      writes.push({ path, value, seen: base[path], start, end, isSure, operation })
+    }
+  }
+  return writes
+}
+
+/** Was the application told that this save was given up, since its session had been destroyed? */
+function wasDropped({ conflicts }: History, { sid, process, start, end }: Operation): boolean {
+  return conflicts.some(
+    ({ outcome, ...conflict }) =>
+      outcome === 'destroyed' &&
+      conflict.sid === sid &&
+      conflict.process === process &&
+      conflict.time >= start &&
+      conflict.time <= end,
+  )
+}
+
+/**
+ * A save is given up only where its session was destroyed, or lost; and lost ones are written again by those
+ * who have read them lately.
+ */
+function judgeDropped(
+  { plan, history, violations }: Court,
+  { sid, operations, timeline, endings }: Case,
+): void {
+  for (const operation of operations) {
+    const { what, known, start, end, error, number } = operation
+    if (what !== 'set' || known === undefined || error !== undefined || !wasDropped(history, operation))
+      continue
+    const together = operations.filter(
+      other => other.what === 'set' && other.start <= end && other.end >= start,
+    )
+    if (endings.some(ending => ending.start <= end) || together.length > 1) continue
+    // A request may end a session by the life that it gives it.
+    if (timeline.endings.some(time => time <= end)) continue
+    const isLate = end - known.readAt >= plan.setting.tombstone * 1000
+    if (isLate && timeline.isInterrupted(known.readAt, end)) continue
+    violations.push(`dropped: operation ${number} is given up, although ${sid} was not destroyed`)
+  }
+}
+
+/** Why a read cannot have found this value; undefined where it can. */
+export function objection(
+  { timeline }: Case,
+  writes: readonly Write[],
+  path: Path,
+  value: unknown,
+  read: Pick<Operation, 'start' | 'end'>,
+): string | undefined {
+  const ofPath = writes.filter(write => write.path === path)
+  const origins = ofPath.filter(write => write.value === value && write.start <= read.end)
+  if (origins.length === 0) return 'nobody wrote that'
+  let reason: string | undefined
+  for (const origin of origins) {
+    const later = ofPath.find(
+      write =>
+        write !== origin &&
+        write.isSure &&
+        write.end <= read.start &&
+        write.value !== value &&
+        (write.start > origin.end || hasSeen(write, origin)) &&
+        !timeline.isInterrupted(write.start, read.end),
+    )
+    if (later === undefined) return undefined
+    reason = `${later.value} was acknowledged after it (operation ${later.operation?.number})`
+  }
+  return reason
+}
+
+/** Was what it wrote on top of what the other wrote? Values are unique, but for what an `overwrite` carries along. */
+function hasSeen(write: Write, origin: Write): boolean {
+  const readAt = write.operation?.known?.readAt ?? Number.NEGATIVE_INFINITY
+  const isItsOwn = origin.value !== undefined && origin.seen !== origin.value
+  return isItsOwn && write.seen === origin.value && readAt > origin.start
+}
+
+/** The exception by which an objection is none. */
+function excuse(
+  { history }: Court,
+  { timeline }: Case,
+  writes: readonly Write[],
+  path: Path,
+  value: unknown,
+): string | undefined {
+  for (const origin of writes) {
+    const { operation, start, end } = origin
+    if (origin.path !== path || origin.value !== value || operation === undefined) continue
+    const isLate = timeline.entries.some(
+      entry =>
+        entry.leaves[path] === value && entry.kind === 'written' && !entry.isConditional && entry.time > end,
+    )
+    if (isLate) return 'an unconditional write is carried out after its request gave up'
+    const isDoubted = history.doubts.some(
+      ({ process, time }) => process === operation.process && time >= start && time <= end,
+    )
+    if (
+      isDoubted &&
+      writes.some(write => write.path === path && write.end >= start && hasSeen(write, origin))
+    ) {
+      return 'a write of unknown outcome is repeated over a change of what it had stored'
+    }
+  }
+  return undefined
+}
+
+/** A counter is what was acknowledged, and at most what was tried. */
+function judgeCounter({ plan, violations }: Court, { sid, operations, timeline, endings }: Case): void {
+  const last = operations.findLast(({ what, leaves }) => what === 'get' && leaves !== null)
+  if (last === undefined || plan.setting.onConflict === 'overwrite') return
+  if (endings.length > 0 || timeline.isInterrupted(0, last.end)) return
+  const updates = operations.filter(({ what, start }) => what === 'update' && start <= last.end)
+  const sure = updates.filter(
+    ({ leaves, error, end }) => leaves !== null && error === undefined && end <= last.start,
+  )
+  const tried = updates.filter(({ leaves, error }) => leaves !== null || error !== undefined)
+  const count = last.count ?? 0
+  if (count >= sure.length && count <= tried.length) return
+  violations.push(`counter: ${sid} counts ${count} where ${sure.length} to ${tried.length} were counted`)
+}
+
+/** Nobody is refused on account of nothing but his own saves. */
+function judgeRejections({ plan, violations }: Court, { sid, operations, endings }: Case): void {
+  if (plan.setting.onConflict !== 'reject') return
+  for (const refused of operations) {
+    const { known, error } = refused
+    if (refused.what !== 'set' || known === undefined) continue
+    if ((error as { code?: string } | undefined)?.code !== 'ERR_CONFLICT') continue
+    const others = operations.filter(
+      other =>
+        (other.what === 'set' || other.what === 'touch' || other.what === 'update') &&
+        other.known?.reading !== known.reading &&
+        // One that failed may be carried out later on.
+        (other.error !== undefined || other.end >= known.readAt) &&
+        other.start <= refused.end,
+    )
+    if (others.length === 0 && endings.length === 0) {
+      violations.push(`rejected: ${sid}, operation ${refused.number}, although nobody else wrote`)
+    }
+  }
+}

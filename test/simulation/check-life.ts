@@ -1,0 +1,137 @@
+import { objection, type Write, writesOf } from './check-data.ts'
+import type { Case, Court } from './checks.ts'
+import type { Operation } from './history.ts'
+
+/** A session lives for as long as its visitor was promised, and not much longer; and once destroyed never again. */
+export function judgeLife(court: Court, one: Case): void {
+  const writes = writesOf(court, one)
+  for (const read of one.operations) {
+    // An update that finds nothing is a read, too.
+    const isRead = read.what === 'get' || (read.what === 'update' && read.leaves === null)
+    if (!isRead || read.error !== undefined || read.calls === 0) continue
+    if (read.leaves === null) judgeMissing(court, one, read)
+    else judgeFound(court, one, writes, read)
+  }
+}
+
+/** `exclusive` says that the session has ended only where it has. */
+export function judgeRefusals({ plan, history, cases, violations }: Court): void {
+  if (plan.setting.onConflict === 'reject') return
+  for (const { sid, start, end, error } of history.refusals) {
+    const one = cases.get(sid)
+    if ((error as { code?: string }).code !== 'ERR_CONFLICT' || one === undefined) continue
+    const isEnded = one.endings.some(ending => ending.start <= end)
+    if (isEnded || one.timeline.isInterrupted(0, end)) continue
+    violations.push(`refused: ${sid} has not ended, between ${Math.round(start)} and ${Math.round(end)}`)
+  }
+}
+
+function judgeMissing(court: Court, one: Case, read: Operation): void {
+  const { plan, violations, tolerance } = court
+  const { sid, timeline, operations, endings } = one
+  if (endings.some(ending => ending.start <= read.end)) return
+  for (const promise of operations) {
+    if (promise.what !== 'set' && promise.what !== 'touch') continue
+    if (promise.calls === 0 || promise.error !== undefined || promise.end > read.start) continue
+    const expires = expiresOf(plan.setting.ttl, promise)
+    if (expires - 2 * tolerance <= read.end) continue
+    const { readAt } = promise.known as { readAt: number }
+    if (timeline.accidents.some(time => time >= readAt && time <= read.end)) continue
+    if (timeline.isOver(readAt, promise.end)) continue
+    if (operations.some(other => isShortened(plan.setting.ttl, other, promise, readAt, read, expires)))
+      continue
+    if (promise.what === 'touch' && timeline.entries.every(({ time }) => time > promise.end)) continue
+    violations.push(
+      `lost: ${sid} is not there, ${Math.round(expires - read.end)} ms before the time ` +
+        `that operation ${promise.number} (${promise.what}) promised`,
+    )
+    return
+  }
+}
+
+function isShortened(
+  ttl: number,
+  other: Operation,
+  promise: Operation,
+  readAt: number,
+  read: Operation,
+  expires: number,
+): boolean {
+  return (
+    (other.what === 'set' || other.what === 'touch') &&
+    other.end >= readAt &&
+    other.start <= read.end &&
+    other.leaves?.life !== other.known?.base.life &&
+    other !== promise &&
+    expiresOf(ttl, other) < expires
+  )
+}
+
+function judgeFound(court: Court, one: Case, writes: readonly Write[], read: Operation): void {
+  const { violations, exceptions } = court
+  const { sid, timeline, endings } = one
+  const ending = endings.find(
+    ({ what, end, error, calls }) =>
+      what === 'destroy' && calls > 0 && error === undefined && end <= read.start,
+  )
+  if (ending !== undefined) {
+    const told = `revived: ${sid} was destroyed by operation ${ending.number}, and is there again`
+    if (timeline.tombstonesLost.some(time => time >= ending.start && time <= read.end)) {
+      exceptions.push('a tombstone is lost by the server')
+    } else if (isLate(one, ending)) {
+      exceptions.push('an unconditional write is carried out after its request gave up')
+    } else {
+      violations.push(told)
+    }
+    return
+  }
+  const latest = latestEnd(court, one, writes, read)
+  if (read.start > latest) {
+    violations.push(`outlived: ${sid} is there ${Math.round(read.start - latest)} ms after its time`)
+  }
+}
+
+/** Was it stored by a request that had given up before? Only a frozen server does that. */
+function isLate({ timeline, operations }: Case, ending: Operation): boolean {
+  const revival = timeline.entries.find(
+    ({ kind, isTombstone, time }) => kind === 'written' && !isTombstone && time >= ending.start,
+  )
+  if (revival === undefined || revival.mode !== 'set') return false
+  return operations.some(
+    ({ what, error, end }) => what === 'set' && error !== undefined && end < revival.time,
+  )
+}
+
+/** The latest time at which this session may still be read. */
+function latestEnd({ plan, tolerance }: Court, one: Case, writes: readonly Write[], read: Operation): number {
+  const { setting } = plan
+  let latest = Number.NEGATIVE_INFINITY
+  for (const operation of one.operations) {
+    if ((operation.what !== 'set' && operation.what !== 'touch') || operation.start > read.end) continue
+    const life = operation.leaves?.life
+    // Somebody has set another life since.
+    if (objection(one, writes, 'life', life, read) !== undefined) continue
+    const slack = slackOf(setting.touchAfter, (life as number | undefined) ?? setting.ttl * 1000)
+    if (operation.expires !== null)
+      latest = Math.max(latest, operation.expires + slack + 1000 + 2 * tolerance)
+  }
+  if (setting.maxAge !== null) return latest
+  const life = setting.ttl * 1000
+  const slack = slackOf(setting.touchAfter, life)
+  // Only whole seconds can be had.
+  const whole = Math.ceil((life + slack) / 1000) * 1000 + 1000
+  for (const { time, kind, isTombstone } of one.timeline.entries) {
+    if (time > read.end || isTombstone || (kind !== 'written' && kind !== 'touched')) continue
+    latest = Math.max(latest, time + whole)
+  }
+  return latest
+}
+
+/** Milliseconds by which what is stored may lag. */
+export function slackOf(touchAfter: number | undefined, life: number): number {
+  return touchAfter === undefined ? Math.min(life / 100, 300_000) : touchAfter * 1000
+}
+
+function expiresOf(ttl: number, { expires, start }: Operation): number {
+  return expires ?? start + ttl * 1000
+}

@@ -1,0 +1,84 @@
+import { writesOf } from './check-data.ts'
+import type { Case, Court } from './checks.ts'
+import type { Operation } from './history.ts'
+import { userOf } from './session.ts'
+
+/** A user's sessions are listed, all of them; and a sign-out everywhere ends each that began before it. */
+export function judgeUsers(court: Court): void {
+  const { plan, history } = court
+  if (!plan.setting.hasUsers) return
+  for (const operation of history.operations) {
+    if (operation.listed !== undefined) judgeListing(court, operation, operation.listed)
+  }
+  for (const ending of history.operations) {
+    if (ending.what !== 'sign out' || ending.calls === 0 || ending.error !== undefined) continue
+    for (const one of court.cases.values()) judgeSignOut(court, one, ending)
+  }
+}
+
+function judgeListing(court: Court, listing: Operation, sids: readonly string[]): void {
+  const user = listing.sid
+  for (const { sid, operations } of court.cases.values()) {
+    const reads = operations.filter(
+      ({ what, calls, error }) => what === 'get' && calls > 0 && error === undefined,
+    )
+    const before = reads.findLast(({ end }) => end <= listing.start)
+    const after = reads.find(({ start }) => start >= listing.end)
+    const [was, is] = [userIn(before), userIn(after)]
+    if (was === user && is === user && !sids.includes(sid)) {
+      if (isIndexLost(court)) court.exceptions.push("a user's index is lost by the server")
+      else court.violations.push(`unlisted: ${sid} lives, and is not among the sessions of ${user}`)
+    }
+    if (was !== user && is !== user && sids.includes(sid)) {
+      court.violations.push(`listed: ${sid} is none of the sessions of ${user}, and listed as one`)
+    }
+  }
+}
+
+function userIn(read: Operation | undefined): string | undefined {
+  return (read?.leaves?.user as string | undefined)?.split('#')[0]
+}
+
+function judgeSignOut(court: Court, one: Case, ending: Operation): void {
+  if (ending.except === one.sid) return
+  const writes = writesOf(court, one)
+  for (const read of one.operations) {
+    if (read.what !== 'get' || read.start < ending.end || userIn(read) !== ending.sid) continue
+    const logins = writes.filter(({ path, value }) => path === 'user' && value === read.leaves?.user)
+    if (logins.length === 0 || logins.some(({ end }) => end >= ending.start)) continue
+    if (wasForeign(one, ending)) {
+      court.exceptions.push(
+        "a session that is somebody else's at a sign-out is written again by a request from before",
+      )
+    } else if (isIndexLost(court)) {
+      court.exceptions.push("a user's index is lost by the server")
+    } else if (one.timeline.tombstonesLost.length > 0) {
+      court.exceptions.push('a tombstone is lost by the server')
+    } else {
+      court.violations.push(
+        `signed in: ${one.sid} is ${read.leaves?.user}, whom operation ${ending.number} signed out everywhere`,
+      )
+      return
+    }
+  }
+}
+
+function isIndexLost({ servers }: Court): boolean {
+  return servers.some(server =>
+    [...server.changes].some(
+      ([key, changes]) =>
+        key.startsWith('sess:@') && changes.some(({ kind }) => kind === 'evicted' || kind === 'lost'),
+    ),
+  )
+}
+
+/** Was it somebody else's while the sign-out looked at it? Then it has left no tombstone. */
+function wasForeign({ timeline }: Case, { sid: user, start, end }: Operation): boolean {
+  const last = timeline.entries.findLast(({ kind, time }) => kind === 'written' && time <= start)
+  const during = timeline.entries.filter(
+    ({ kind, time }) => kind === 'written' && time > start && time <= end,
+  )
+  return [last, ...during].some(
+    entry => entry !== undefined && !entry.isTombstone && userOf(entry.leaves) !== user,
+  )
+}

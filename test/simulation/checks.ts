@@ -1,0 +1,112 @@
+import { judgeData } from './check-data.ts'
+import { judgeLife, judgeRefusals } from './check-life.ts'
+import { judgeSections } from './check-sections.ts'
+import { judgeUsers } from './check-users.ts'
+import type { History, Operation } from './history.ts'
+import type { Plan } from './plan.ts'
+import type { SimulatedServer } from './server.ts'
+import { Timeline } from './timeline.ts'
+
+/** What is wrong with a history; and what would be, were it not for an exception that is documented. */
+export interface Verdict {
+  readonly violations: string[]
+  readonly exceptions: string[]
+}
+
+/** All that is known of one session. */
+export interface Case {
+  readonly sid: string
+  readonly operations: readonly Operation[]
+  readonly timeline: Timeline
+  /** Moments at which somebody began to destroy it, or may have done so with others of its user. */
+  readonly endings: readonly Operation[]
+}
+
+/** What all checks work with. */
+export interface Court extends Verdict {
+  readonly plan: Plan
+  readonly history: History
+  readonly servers: readonly SimulatedServer[]
+  readonly cases: ReadonlyMap<string, Case>
+  /** Milliseconds by which a process's clock differs from the world's at most. */
+  readonly tolerance: number
+}
+
+const PREFIX = 'sess:'
+/** A clock that is set by more than this is a fault of its own, of sessions without a date. */
+const SMALL_JUMP = 10_000
+
+export function judge(plan: Plan, history: History, servers: readonly SimulatedServer[]): Verdict {
+  const tolerance = toleranceOf(plan)
+  const court: Court = {
+    plan,
+    history,
+    servers,
+    cases: casesOf(history, servers, tolerance),
+    tolerance,
+    violations: [],
+    exceptions: [],
+  }
+  judgeCalls(court)
+  for (const one of court.cases.values()) {
+    judgeData(court, one)
+    judgeLife(court, one)
+  }
+  judgeRefusals(court)
+  judgeSections(court)
+  judgeUsers(court)
+  return court
+}
+
+function toleranceOf({ setting, faults }: Plan): number {
+  const jumps = faults.map(fault => (fault.fault === 'clock' ? Math.abs(fault.by) : 0))
+  const small = jumps.filter(jump => jump < SMALL_JUMP)
+  const skew = Math.max(0, ...setting.skews.map(Math.abs))
+  return skew + small.reduce((sum, jump) => sum + jump, 0) + 1
+}
+
+function casesOf(
+  history: History,
+  servers: readonly SimulatedServer[],
+  tolerance: number,
+): Map<string, Case> {
+  const bySid = new Map<string, Operation[]>()
+  const signOuts: Operation[] = []
+  for (const operation of history.operations) {
+    if (operation.what === 'sign out') signOuts.push(operation)
+    else if (operation.what !== 'sessions of' && operation.what !== 'close') {
+      const found = bySid.get(operation.sid)
+      if (found === undefined) bySid.set(operation.sid, [operation])
+      else found.push(operation)
+    }
+  }
+  const cases = new Map<string, Case>()
+  for (const [sid, operations] of bySid) {
+    const changes = servers.flatMap(server => server.changes.get(PREFIX + sid) ?? [])
+    const timeline = new Timeline(changes, tolerance)
+    const ofSid = operations.filter(({ what }) => what === 'destroy')
+    const endings = [...ofSid, ...signOuts.filter(({ except }) => except !== sid)]
+    cases.set(sid, { sid, operations, timeline, endings })
+  }
+  return cases
+}
+
+/** So many timeouts an operation may take: one for the first write, one from its first wait on. Those of many steps have more. */
+const LONGEST: Partial<Record<Operation['what'], number>> = { get: 1.6, set: 2.2, touch: 2.2, destroy: 2.2 }
+const LONGEST_OF_MANY_STEPS = 20
+
+/** Every callback came, once and in time, with nothing thrown where nobody catches. */
+function judgeCalls({ plan, history, violations }: Court): void {
+  const { timeout } = plan.setting
+  for (const { what, sid, calls, start, end, number } of history.operations) {
+    if (calls === 1 && end - start > (LONGEST[what] ?? LONGEST_OF_MANY_STEPS) * timeout) {
+      violations.push(
+        `late: operation ${number}, ${what} ${sid}, took ${Math.round(end - start)} of ${timeout} ms`,
+      )
+    }
+    if (calls === 0) violations.push(`hangs: ${what} ${sid}`)
+    if (calls > 1) violations.push(`called ${calls} times: ${what} ${sid}`)
+  }
+  for (const thrown of history.thrown)
+    violations.push(`thrown: ${thrown instanceof Error ? thrown.stack : thrown}`)
+}

@@ -1,0 +1,38 @@
+import type { Fault } from './plan.ts'
+import { NOBODY, type SimulatedServer } from './server.ts'
+import type { Story } from './story.ts'
+import type { Clock, VirtualTime } from './virtual-time.ts'
+
+/** Lets a fault happen, now. */
+export function strike(
+  fault: Fault,
+  time: VirtualTime,
+  servers: readonly SimulatedServer[],
+  clocks: readonly Clock[],
+  story: Story | undefined,
+): void {
+  story?.fault(fault)
+  if (fault.fault === 'clock') {
+    const clock = clocks[fault.process]
+    if (clock !== undefined) clock.skew += fault.by
+    return
+  }
+  if (fault.fault === 'evict') {
+    const items = servers.flatMap(server => server.keys.map(key => ({ server, key })))
+    const item = items[fault.pick % items.length]
+    item?.server.evict(item.key)
+    return
+  }
+  const server = servers[fault.server]
+  if (server === undefined) return
+  if (fault.fault === 'cut') {
+    server.trap = fault
+  } else if (fault.fault === 'freeze') {
+    if (!server.isUp) return
+    server.freeze()
+    time.after(fault.lasts, NOBODY, () => server.thaw())
+  } else {
+    server.stop(fault.isWarm)
+    time.after(fault.away, NOBODY, () => server.start())
+  }
+}

@@ -1,0 +1,148 @@
+import { describe, expect, test } from 'vitest'
+import type { MemcachedNode } from '../../lib/memcached/node.ts'
+import { TOMBSTONE } from '../../lib/session/codec.ts'
+import { fewOrMany } from '../support/few-or-many.ts'
+import { draw, type Plan } from './plan.ts'
+import { kindOf, shrink } from './shrink.ts'
+import { simulate } from './simulate.ts'
+import { tellOf } from './telling.ts'
+
+/** So many take some 10 s of a quiet core. */
+const HISTORIES = fewOrMany(5000, 50_000)
+/** Enough for each store that is broken on purpose. */
+const ENOUGH = 1000
+
+describe('the store, in a simulated world', () => {
+  test('keeps its promises in every history', { timeout: 600_000 }, async () => {
+    for (let seed = 0; seed < HISTORIES; seed++) {
+      const plan = draw(seed)
+      const outcome = await simulate(plan)
+      if (outcome.verdict.violations.length > 0) expect.fail(await tellSmall(plan))
+    }
+  })
+})
+
+describe('the simulation', () => {
+  test.each([1, 2, 3, 7, 11, 13, 17, 19])('tells the same story of a seed again: %i', async seed => {
+    const stories = await Promise.all([await tell(seed), await tell(seed)])
+    expect(stories[0]).toBe(stories[1])
+    expect(stories[0]).toContain('-> server-0')
+  })
+
+  test.each<[what: string, kind: string, wrap: (node: MemcachedNode) => MemcachedNode]>([
+    ['writes without conditions', 'data', unconditional],
+    ['leaves no tombstones', 'revived', withoutTombstones],
+    ['says that it has stored what it has not', 'data', forgetful],
+    ['lets items die early', 'lost', shortLived],
+    ['lets items live on', 'outlived', longLived],
+    ['never answers now and then', 'hangs', silent],
+    ['answers twice', 'called 2 times', stuttering],
+  ])('finds a store that %s', { timeout: 120_000 }, async (_, kind, wrap) => {
+    const found = await search(kind, wrap)
+    expect(found).toBeDefined()
+  })
+
+  test('makes a find smaller', { timeout: 120_000 }, async () => {
+    const plan = (await search('data', unconditional)) as Plan
+    const small = await shrink(plan, 'data', { wrap: unconditional })
+    expect(stepsOf(small)).toBeLessThanOrEqual(stepsOf(plan))
+    const { verdict } = await simulate(small, { wrap: unconditional })
+    expect(verdict.violations.map(kindOf)).toContain('data')
+  })
+})
+
+async function tellSmall(plan: Plan): Promise<string> {
+  const { verdict } = await simulate(plan)
+  const small = await shrink(plan, kindOf(verdict.violations[0] as string))
+  return `seed ${plan.seed}\n${tellOf(small, await simulate(small, { tells: true }))}`
+}
+
+async function tell(seed: number): Promise<string> {
+  const plan = draw(seed)
+  return tellOf(plan, await simulate(plan, { tells: true }))
+}
+
+async function search(kind: string, wrap: (node: MemcachedNode) => MemcachedNode): Promise<Plan | undefined> {
+  for (let seed = 0; seed < ENOUGH; seed++) {
+    const plan = draw(seed)
+    const { verdict } = await simulate(plan, { wrap })
+    if (verdict.violations.some(violation => kindOf(violation) === kind)) return plan
+  }
+  return undefined
+}
+
+function stepsOf({ visits }: Plan): number {
+  return visits.reduce((sum, { steps }) => sum + 1 + steps.length, 0)
+}
+
+/** A node with another way to do some things. */
+function but(node: MemcachedNode, changed: Partial<MemcachedNode>): MemcachedNode {
+  return {
+    address: node.address,
+    get: (key, done) => node.get(key, done),
+    write: (mode, item, version, done) => node.write(mode, item, version, done),
+    delete: (key, version, done) => node.delete(key, version, done),
+    touch: (key, expiration, done) => node.touch(key, expiration, done),
+    walk: options => node.walk(options),
+    statistics: () => node.statistics(),
+    close: () => node.close(),
+    ...changed,
+  }
+}
+
+function unconditional(node: MemcachedNode): MemcachedNode {
+  return but(node, { write: (mode, item, _version, done) => node.write(mode, item, null, done) })
+}
+
+function withoutTombstones(node: MemcachedNode): MemcachedNode {
+  return but(node, {
+    write(mode, item, version, done) {
+      if ((item.flags & TOMBSTONE) === 0) node.write(mode, item, version, done)
+      else node.delete(item.key, version, done)
+    },
+  })
+}
+
+function forgetful(node: MemcachedNode): MemcachedNode {
+  let writes = 0
+  return but(node, {
+    write(mode, item, version, done) {
+      if (++writes % 5 === 0) node.get(item.key, done)
+      else node.write(mode, item, version, done)
+    },
+  })
+}
+
+function shortLived(node: MemcachedNode): MemcachedNode {
+  return but(node, {
+    write(mode, item, version, done) {
+      node.write(mode, { ...item, expiration: Math.max(1, item.expiration - 2) }, version, done)
+    },
+  })
+}
+
+function longLived(node: MemcachedNode): MemcachedNode {
+  return but(node, {
+    write: (mode, item, version, done) => node.write(mode, { ...item, expiration: 0 }, version, done),
+  })
+}
+
+function silent(node: MemcachedNode): MemcachedNode {
+  let reads = 0
+  return but(node, {
+    get(key, done) {
+      if (++reads % 20 !== 0) node.get(key, done)
+    },
+  })
+}
+
+function stuttering(node: MemcachedNode): MemcachedNode {
+  return but(node, {
+    get(key, done) {
+      node.get(key, (error, reply) => {
+        done(error, reply)
+        done(error, reply)
+      })
+    },
+  })
+}

@@ -1,0 +1,103 @@
+import { TOMBSTONE } from '../../lib/session/codec.ts'
+import type { Change } from './server.ts'
+import { type Leaves, leavesOf } from './session.ts'
+
+/** What was stored under a session's key from one moment on. */
+export interface Stored {
+  readonly time: number
+  readonly kind: Change['kind']
+  readonly mode: Change['mode']
+  readonly isConditional: boolean
+  readonly isTombstone: boolean
+  readonly leaves: Leaves
+  /** The cookie's date; Infinity where it has none. */
+  readonly expires: number
+  /** From when on memcached does not have it any more. */
+  readonly until: number
+}
+
+/** A stretch of time, both ends included. */
+export interface Span {
+  readonly from: number
+  readonly to: number
+}
+
+/** All that was ever stored of one session, and when it was lost. */
+export class Timeline {
+  readonly entries: readonly Stored[]
+  /** When it was thrown away by a server: evicted, or lost at a restart. */
+  readonly accidents: readonly number[]
+  /** When it was destroyed. */
+  readonly endings: readonly number[]
+  /** When its tombstones were lost. */
+  readonly tombstonesLost: readonly number[]
+  /** When there was none to be read, because its time was over. Wide: by the earliest clock. */
+  readonly over: readonly Span[]
+
+  /** @param tolerance - milliseconds by which clocks differ at most. */
+  constructor(changes: readonly Change[], tolerance: number) {
+    this.entries = changes.map(toStored)
+    const lost = this.entries.filter(({ kind }) => kind === 'evicted' || kind === 'lost')
+    this.accidents = lost.filter(entry => !entry.isTombstone).map(({ time }) => time)
+    this.tombstonesLost = lost.filter(entry => entry.isTombstone).map(({ time }) => time)
+    this.endings = this.entries
+      .filter(({ kind, isTombstone }) => kind === 'deleted' || (kind === 'written' && isTombstone))
+      .map(({ time }) => time)
+    const over: Span[] = []
+    for (const [index, entry] of this.entries.entries()) {
+      if ((entry.kind !== 'written' && entry.kind !== 'touched') || entry.isTombstone) continue
+      const from = Math.min(entry.until, entry.expires - tolerance)
+      const to = this.entries[index + 1]?.time ?? Number.POSITIVE_INFINITY
+      if (from < to) over.push({ from: Math.max(from, entry.time), to })
+    }
+    this.over = over
+  }
+
+  /** May the session have been destroyed, lost, or over, at some time in this span? */
+  isInterrupted(from: number, to: number): boolean {
+    return (
+      this.accidents.some(time => time >= from && time <= to) ||
+      this.endings.some(time => time >= from && time <= to) ||
+      this.over.some(span => span.from <= to && span.to >= from)
+    )
+  }
+
+  /** May it have been missing, at some time in this span? */
+  isAbsent(from: number, to: number): boolean {
+    if (this.isOver(from, to)) return true
+    return this.entries.some(({ kind, isTombstone, time }, index) => {
+      const isGone = isTombstone || (kind !== 'written' && kind !== 'touched')
+      return isGone && time <= to && (this.entries[index + 1]?.time ?? Number.POSITIVE_INFINITY) >= from
+    })
+  }
+
+  isOver(from: number, to: number): boolean {
+    return this.over.some(span => span.from <= to && span.to >= from)
+  }
+
+  /** Was such a value ever stored, by a write from then on? */
+  hasStored(path: keyof Leaves, value: unknown, from: number): boolean {
+    return this.entries.some(
+      entry =>
+        entry.kind === 'written' && entry.time >= from && !entry.isTombstone && entry.leaves[path] === value,
+    )
+  }
+}
+
+function toStored({ time, kind, mode, isConditional, value, flags, until }: Change): Stored {
+  const isTombstone = (flags & TOMBSTONE) !== 0
+  const session = isTombstone
+    ? undefined
+    : (JSON.parse(String(value)) as { cookie: { expires?: string | null } })
+  const date = session?.cookie.expires
+  return {
+    time,
+    kind,
+    mode,
+    isConditional,
+    isTombstone,
+    leaves: session === undefined ? {} : leavesOf(session),
+    expires: typeof date === 'string' ? Date.parse(date) : Number.POSITIVE_INFINITY,
+    until,
+  }
+}
