@@ -218,7 +218,7 @@ export class Queue {
     const now = performance.now()
     const end = now + time
     // All their functions together: others wait behind them.
-    const patience = now + this.#context.settings.timeout / 2
+    const patience = now + this.#context.settings.timeout / 4
     let current = known
     let draft = null as Draft | null
     const group = this.#group
@@ -261,7 +261,7 @@ export class Queue {
     clearTimeout(timer)
     if (decision !== null) return decision
     const { timeout } = this.#context.settings
-    const expiry = entry.change.isPatient ? undefined : setTimeout(() => this.#expire(entry), timeout / 2)
+    const expiry = entry.change.isPatient ? undefined : setTimeout(() => this.#expire(entry), (timeout * 3) / 4)
     void decided.then(found => {
       clearTimeout(expiry)
       if (entry.isOver) return
