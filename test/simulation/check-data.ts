@@ -58,7 +58,11 @@ export function writesOf({ plan, history }: Court, { operations, timeline }: Cas
     const isAcknowledged = operation.calls > 0 && error === undefined && !isDropped && !isVain
     const { base, maybe } = known
     const stored = maybe.filter(({ leaves: own, start: since }) =>
-      PATHS.some(path => own[path] !== base[path] && timeline.hasStored(path, own[path], since)),
+      timeline.hasStored(
+        PATHS.filter(path => own[path] !== base[path]),
+        own,
+        since,
+      ),
     )
     const differs = (path: Path): boolean =>
       leaves[path] !== base[path] || stored.some(own => own.leaves[path] !== leaves[path])

@@ -232,7 +232,7 @@ function drawSteps(random: Random, setting: Setting, fresh: Fresh): Step[] {
     [1, () => [{ do: 'logout' }]],
     [1.5, () => [{ do: 'life', milliseconds: fresh.life() }]],
     [4, () => [{ do: 'pause', milliseconds: drawPause(random, setting) }]],
-    [2.5, () => [{ do: 'count' }]],
+    [3.5, () => [{ do: 'count' }]],
     [setting.hasUsers ? 2 : 0, () => [{ do: 'login', user: random.pick(USERS) }]],
     [
       setting.hasUsers ? 0.7 : 0,
@@ -281,13 +281,13 @@ function drawFaults(random: Random, setting: Setting, visits: readonly Visit[]):
     return random.weighted<() => Fault>([
       [1, () => ({ at, fault: 'evict', pick: random.whole(0, 99) })],
       [
-        1.5,
+        2.2,
         () => ({
           at,
           fault: 'restart',
           server,
           isWarm: random.chance(0.5),
-          away: random.pick([0, 30, 300, 1500]),
+          away: random.pick([0, 0, 5, 30, 300, 1500]),
         }),
       ],
       [2, () => ({ at, fault: 'freeze', server, lasts: random.pick([0.5, 1.2, 1.6, 5]) * setting.timeout })],
@@ -302,12 +302,12 @@ function drawFaults(random: Random, setting: Setting, visits: readonly Visit[]):
         }),
       ],
       [
-        0.7,
+        setting.maxAge === null ? 2.5 : 0.7,
         () => ({
           at,
           fault: 'clock',
           process: random.whole(0, setting.skews.length - 1),
-          by: setting.maxAge === null && random.chance(0.4) ? -3_600_000 : random.whole(-200, 200),
+          by: setting.maxAge === null && random.chance(0.6) ? -3_600_000 : random.whole(-200, 200),
         }),
       ],
     ])()

@@ -1,6 +1,6 @@
 import { TOMBSTONE } from '../../lib/session/codec.ts'
 import type { Change } from './server.ts'
-import { type Leaves, leavesOf } from './session.ts'
+import { type Leaves, leavesOf, type Path } from './session.ts'
 
 /** What was stored under a session's key from one moment on. */
 export interface Stored {
@@ -75,11 +75,14 @@ export class Timeline {
     return this.over.some(span => span.from <= to && span.to >= from)
   }
 
-  /** Was such a value ever stored, by a write from then on? */
-  hasStored(path: keyof Leaves, value: unknown, from: number): boolean {
+  /** Were all these leaves ever stored together, from then on? */
+  hasStored(paths: readonly Path[], leaves: Leaves, from: number): boolean {
     return this.entries.some(
       entry =>
-        entry.kind === 'written' && entry.time >= from && !entry.isTombstone && entry.leaves[path] === value,
+        entry.kind === 'written' &&
+        entry.time >= from &&
+        !entry.isTombstone &&
+        paths.every(path => entry.leaves[path] === leaves[path]),
     )
   }
 }
