@@ -23,7 +23,7 @@ function start(options: MemcachedStoreOptions = {}): TwoStores {
   )
 }
 
-describe.skipIf(servers === null)('an update whose function takes longer than the timeout', () => {
+describe.skipIf(servers === null).concurrent('an update whose function takes longer than the timeout', () => {
   test('is made, and saves that come meanwhile are, too, without waiting for it', async () => {
     await using stores = start()
     const sid = await stores.create({ count: 0 })
@@ -134,7 +134,7 @@ describe.skipIf(servers === null)('an update whose function takes longer than th
   })
 })
 
-describe.skipIf(servers === null)('an `onConflict` function', () => {
+describe.skipIf(servers === null).concurrent('an `onConflict` function', () => {
   test('that never settles: its save fails in time, and others go on', async () => {
     await using stores = start({ onConflict: () => never })
     const sid = await stores.create({ a: 1 })

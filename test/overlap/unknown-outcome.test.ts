@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import type { MemcachedStoreOptions } from '../../lib/index.ts'
 import { OPCODE, WRITES } from '../support/frames.ts'
 import { hasMemcached, Memcached } from '../support/memcached.ts'
@@ -11,176 +11,183 @@ const resolver = (): never => {
   throw new Error('Nobody else has written')
 }
 
-describe.skipIf(!hasMemcached)('after a save of unknown outcome', () => {
-  let memcached: Memcached
-  let proxy: TcpProxy
-  let stores: TwoStores
+/** Stores behind a proxy, and a memcached of their own. */
+class World implements AsyncDisposable {
+  readonly memcached: Memcached
+  readonly proxy: TcpProxy
+  readonly stores: TwoStores
 
-  beforeEach(async () => {
-    memcached = await Memcached.start()
-    proxy = await TcpProxy.start(memcached.address)
-    start({})
-    return async () => {
-      await proxy[Symbol.asyncDispose]()
-      await memcached.kill()
-    }
-  })
-  afterEach(() => stores[Symbol.asyncDispose]())
-
-  function start(options: MemcachedStoreOptions): void {
-    stores = new TwoStores(
+  private constructor(memcached: Memcached, proxy: TcpProxy, options: MemcachedStoreOptions) {
+    this.memcached = memcached
+    this.proxy = proxy
+    this.stores = new TwoStores(
       { servers: proxy.address, timeout: 300, touchAfter: 0, ...options },
       { servers: memcached.address, timeout: 5000 },
     )
   }
 
+  static async start(options: MemcachedStoreOptions = {}): Promise<World> {
+    const memcached = await Memcached.start()
+    return new World(memcached, await TcpProxy.start(memcached.address), options)
+  }
+
   /** Saves while memcached is stopped: it is told to have failed, and is applied when memcached goes on. */
-  async function saveInVain(live: AnySession, sid: string): Promise<void> {
-    await memcached.freeze()
-    await expect(stores.here.set(sid, live)).rejects.toMatchObject({ code: 'ERR_TIMEOUT' })
-    memcached.thaw()
-    await recovered()
+  async saveInVain(live: AnySession, sid: string): Promise<void> {
+    await this.memcached.freeze()
+    await expect(this.stores.here.set(sid, live)).rejects.toMatchObject({ code: 'ERR_TIMEOUT' })
+    this.memcached.thaw()
+    await this.recovered()
   }
 
   /** The request reaches memcached, or does not; its reply does not come. */
-  async function loseSave(live: AnySession, sid: string, isApplied: boolean): Promise<void> {
-    if (isApplied) proxy.loseNextReply('silence')
-    else proxy.silence()
-    await expect(stores.here.set(sid, live)).rejects.toMatchObject({ status: 503 })
-    await proxy.pass()
-    proxy.cutNow('reset')
-    await recovered()
+  async loseSave(live: AnySession, sid: string, isApplied: boolean): Promise<void> {
+    if (isApplied) this.proxy.loseNextReply('silence')
+    else this.proxy.silence()
+    await expect(this.stores.here.set(sid, live)).rejects.toMatchObject({ status: 503 })
+    await this.recovered()
   }
 
-  async function recovered(): Promise<void> {
+  /** Ends every fault, and waits until the store serves again. */
+  async recovered(): Promise<void> {
+    await this.proxy.pass()
+    this.proxy.cutNow('reset')
     await until(() =>
-      stores.here.get('recovered').then(
+      this.stores.here.get('recovered').then(
         () => true,
         () => false,
       ),
     )
   }
 
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stores[Symbol.asyncDispose]()
+    await this.proxy[Symbol.asyncDispose]()
+    await this.memcached.kill()
+  }
+}
+
+describe.skipIf(!hasMemcached).concurrent('after a save of unknown outcome', () => {
   describe.each([
     ['merge', 'merge'],
     ['overwrite', 'overwrite'],
     ['reject', 'reject'],
     ['a resolver', resolver],
   ] as const)('with %s', (_, onConflict) => {
-    beforeEach(async () => {
-      await stores[Symbol.asyncDispose]()
-      start({ onConflict })
-    })
-
     test('that was applied while memcached stood still, a take-back holds', async () => {
-      const sid = await stores.create({ user: 'Ada' })
-      const live = await load(stores.here, sid)
+      await using world = await World.start({ onConflict })
+      const sid = await world.stores.create({ user: 'Ada' })
+      const live = await load(world.stores.here, sid)
       live.paid = true
-      await saveInVain(live, sid)
-      await until(async () => (await stores.stored(sid))?.paid)
+      await world.saveInVain(live, sid)
+      await until(async () => (await world.stores.stored(sid))?.paid)
       delete live.paid
       await save(live)
-      expect(await stores.stored(sid)).toEqual({ user: 'Ada' })
-      expect(stores.conflicts).toEqual([])
+      expect(await world.stores.stored(sid)).toEqual({ user: 'Ada' })
+      expect(world.stores.conflicts).toEqual([])
     })
 
     test.each([true, false])('(applied: %j) the same again, more, and a take-back hold', async isApplied => {
-      const sid = await stores.create({ user: 'Ada', n: 0 })
-      const live = await load(stores.here, sid)
+      await using world = await World.start({ onConflict })
+      const sid = await world.stores.create({ user: 'Ada', n: 0 })
+      const live = await load(world.stores.here, sid)
       live.n = 1
-      await loseSave(live, sid, isApplied)
+      await world.loseSave(live, sid, isApplied)
       await save(live)
-      expect(await stores.stored(sid)).toEqual({ user: 'Ada', n: 1 })
+      expect(await world.stores.stored(sid)).toEqual({ user: 'Ada', n: 1 })
       live.n = 2
       live.more = 1
-      await loseSave(live, sid, isApplied)
+      await world.loseSave(live, sid, isApplied)
       live.n = 1
       delete live.more
       await save(live)
-      expect(await stores.stored(sid)).toEqual({ user: 'Ada', n: 1 })
+      expect(await world.stores.stored(sid)).toEqual({ user: 'Ada', n: 1 })
       live.n = 0
       await save(live)
-      expect(await stores.stored(sid)).toEqual({ user: 'Ada', n: 0 })
-      expect(stores.conflicts).toEqual([])
+      expect(await world.stores.stored(sid)).toEqual({ user: 'Ada', n: 0 })
+      expect(world.stores.conflicts).toEqual([])
     })
 
     test('and another one, a take-back of both holds', async () => {
-      const sid = await stores.create({ user: 'Ada' })
-      const live = await load(stores.here, sid)
+      await using world = await World.start({ onConflict })
+      const sid = await world.stores.create({ user: 'Ada' })
+      const live = await load(world.stores.here, sid)
       live.first = 1
-      await loseSave(live, sid, true)
+      await world.loseSave(live, sid, true)
       live.second = 1
-      await loseSave(live, sid, true)
+      await world.loseSave(live, sid, true)
       delete live.first
       delete live.second
       await save(live)
-      expect(await stores.stored(sid)).toEqual({ user: 'Ada' })
-      expect(stores.conflicts).toEqual([])
+      expect(await world.stores.stored(sid)).toEqual({ user: 'Ada' })
+      expect(world.stores.conflicts).toEqual([])
     })
 
     test('of a new session, a take-back holds', async () => {
-      const live = generate(stores.here)
+      await using world = await World.start({ onConflict })
+      const live = generate(world.stores.here)
       Object.assign(live, { user: 'Ada', paid: true })
-      await loseSave(live, live.id, true)
-      expect(await stores.stored(live.id)).toEqual({ user: 'Ada', paid: true })
+      await world.loseSave(live, live.id, true)
+      expect(await world.stores.stored(live.id)).toEqual({ user: 'Ada', paid: true })
       delete live.paid
       await save(live)
-      expect(await stores.stored(live.id)).toEqual({ user: 'Ada' })
-      expect(stores.conflicts).toEqual([])
+      expect(await world.stores.stored(live.id)).toEqual({ user: 'Ada' })
+      expect(world.stores.conflicts).toEqual([])
     })
   })
 
   test('that was not applied, what others changed is kept', async () => {
-    const sid = await stores.create({ user: 'Ada', gone: 1 })
-    const live = await load(stores.here, sid)
+    await using world = await World.start()
+    const sid = await world.stores.create({ user: 'Ada', gone: 1 })
+    const live = await load(world.stores.here, sid)
     live.paid = true
-    await loseSave(live, sid, false)
-    await stores.edit(sid, theirs => {
+    await world.loseSave(live, sid, false)
+    await world.stores.edit(sid, theirs => {
       theirs.theirs = 1
       delete theirs.gone
     })
     delete live.paid
     live.mine = 1
     await save(live)
-    expect(await stores.stored(sid)).toEqual({ user: 'Ada', theirs: 1, mine: 1 })
-    expect(stores.conflicts).toEqual([[sid, 'merged']])
+    expect(await world.stores.stored(sid)).toEqual({ user: 'Ada', theirs: 1, mine: 1 })
+    expect(world.stores.conflicts).toEqual([[sid, 'merged']])
   })
 
   test('that was applied and then changed by another, a take-back and their change hold', async () => {
-    const sid = await stores.create({ user: 'Ada', gone: 1 })
-    const live = await load(stores.here, sid)
+    await using world = await World.start()
+    const sid = await world.stores.create({ user: 'Ada', gone: 1 })
+    const live = await load(world.stores.here, sid)
     live.paid = true
-    await loseSave(live, sid, true)
-    await stores.edit(sid, theirs => {
+    await world.loseSave(live, sid, true)
+    await world.stores.edit(sid, theirs => {
       theirs.theirs = 1
       delete theirs.gone
     })
     delete live.paid
     await save(live)
-    expect(await stores.stored(sid)).toEqual({ user: 'Ada', theirs: 1 })
+    expect(await world.stores.stored(sid)).toEqual({ user: 'Ada', theirs: 1 })
   })
 
   test('one that another changed since is rejected where that is asked for', async () => {
-    await stores[Symbol.asyncDispose]()
-    start({ onConflict: 'reject' })
-    const sid = await stores.create({ user: 'Ada' })
-    const live = await load(stores.here, sid)
+    await using world = await World.start({ onConflict: 'reject' })
+    const sid = await world.stores.create({ user: 'Ada' })
+    const live = await load(world.stores.here, sid)
     live.paid = true
-    await loseSave(live, sid, true)
-    await stores.edit(sid, theirs => {
+    await world.loseSave(live, sid, true)
+    await world.stores.edit(sid, theirs => {
       theirs.theirs = 1
     })
     await expect(save(live)).rejects.toMatchObject({ code: 'ERR_CONFLICT', status: 409 })
-    expect(await stores.stored(sid)).toEqual({ user: 'Ada', paid: true, theirs: 1 })
+    expect(await world.stores.stored(sid)).toEqual({ user: 'Ada', paid: true, theirs: 1 })
   })
 
   describe.each(['silence', 'reset'] as const)('of many requests that was written as one (%s)', how => {
     test('each may take back its own, and what the others wrote stays', async () => {
-      const sid = await stores.create({ n: 0 })
-      const lives = await Promise.all(Array.from({ length: 20 }, () => load(stores.here, sid)))
+      await using world = await World.start()
+      const sid = await world.stores.create({ n: 0 })
+      const lives = await Promise.all(Array.from({ length: 20 }, () => load(world.stores.here, sid)))
       // The first is written alone, those that wait for it as one.
-      proxy.tamper(reply => {
-        if (WRITES.has(reply[1] as number)) proxy.loseNextReply(how)
+      world.proxy.tamper(reply => {
+        if (WRITES.has(reply[1] as number)) world.proxy.loseNextReply(how)
         return reply
       })
       const saves = lives.map((live, number) => {
@@ -188,11 +195,9 @@ describe.skipIf(!hasMemcached)('after a save of unknown outcome', () => {
         return save(live)
       })
       await Promise.allSettled(saves)
-      await proxy.pass()
-      proxy.cutNow('reset')
-      await recovered()
+      await world.recovered()
       const keys = Object.fromEntries(lives.map((_, number) => [`key-${number}`, number]))
-      expect(await stores.stored(sid)).toEqual({ n: 0, ...keys })
+      expect(await world.stores.stored(sid)).toEqual({ n: 0, ...keys })
       const back = lives.map((live, number) => {
         if (number % 2 === 1) return Promise.resolve()
         delete live[`key-${number}`]
@@ -200,20 +205,21 @@ describe.skipIf(!hasMemcached)('after a save of unknown outcome', () => {
         return save(live)
       })
       await Promise.all(back)
-      expect(await stores.stored(sid)).toEqual({ n: 0, ...keys })
+      expect(await world.stores.stored(sid)).toEqual({ n: 0, ...keys })
     })
 
     test('as many updates are counted as were told to be, and none twice', async () => {
-      const sid = await stores.create({ count: 0 })
+      await using world = await World.start()
+      const sid = await world.stores.create({ count: 0 })
       let told = 0
       let failed = 0
       for (let turn = 0; turn < 5; turn++) {
-        proxy.tamper(reply => {
-          if (WRITES.has(reply[1] as number)) proxy.loseNextReply(how)
+        world.proxy.tamper(reply => {
+          if (WRITES.has(reply[1] as number)) world.proxy.loseNextReply(how)
           return reply
         })
         const updates = Array.from({ length: 20 }, () =>
-          stores.here.update(sid, data => {
+          world.stores.here.update(sid, data => {
             const counted = data as unknown as { count: number }
             counted.count++
           }),
@@ -222,11 +228,9 @@ describe.skipIf(!hasMemcached)('after a save of unknown outcome', () => {
           if (status === 'fulfilled') told++
           else failed++
         }
-        await proxy.pass()
-        proxy.cutNow('reset')
-        await recovered()
+        await world.recovered()
       }
-      const { count } = (await stores.stored(sid)) as { count: number }
+      const { count } = (await world.stores.stored(sid)) as { count: number }
       expect(told + failed).toBe(100)
       expect(count).toBeGreaterThanOrEqual(told)
       expect(count).toBeLessThanOrEqual(told + failed)
@@ -234,139 +238,138 @@ describe.skipIf(!hasMemcached)('after a save of unknown outcome', () => {
   })
 
   test('a logout holds, and nothing brings the session back', async () => {
-    const sid = await stores.create({ user: 'Ada' })
-    const live = await load(stores.here, sid)
+    await using world = await World.start()
+    const sid = await world.stores.create({ user: 'Ada' })
+    const live = await load(world.stores.here, sid)
     live.paid = true
-    await saveInVain(live, sid)
-    await stores.here.destroy(sid)
+    await world.saveInVain(live, sid)
+    await world.stores.here.destroy(sid)
     delete live.paid
     await save(live)
     live.more = 1
     await save(live)
-    expect(await stores.stored(sid)).toBeNull()
+    expect(await world.stores.stored(sid)).toBeNull()
   })
 
   test('a save that nothing changed is not taken for one', async () => {
-    const sid = await stores.create({ user: 'Ada' })
-    const live = await load(stores.here, sid)
+    await using world = await World.start()
+    const sid = await world.stores.create({ user: 'Ada' })
+    const live = await load(world.stores.here, sid)
     live.paid = true
-    await loseSave(live, sid, true)
+    await world.loseSave(live, sid, true)
     delete live.paid
     // What it read first: only a look tells that it is not what is stored.
-    await stores.here.set(sid, live.touch())
-    await stores.here.touch(sid, live.touch())
-    expect(await stores.stored(sid)).toEqual({ user: 'Ada' })
+    await world.stores.here.set(sid, live.touch())
+    await world.stores.here.touch(sid, live.touch())
+    expect(await world.stores.stored(sid)).toEqual({ user: 'Ada' })
   })
 
   test('a touch does not settle it, the save after that does', async () => {
-    const sid = await stores.create({ user: 'Ada' })
-    const live = await load(stores.here, sid)
+    await using world = await World.start()
+    const sid = await world.stores.create({ user: 'Ada' })
+    const live = await load(world.stores.here, sid)
     live.paid = true
-    await loseSave(live, sid, true)
+    await world.loseSave(live, sid, true)
     delete live.paid
-    await stores.here.touch(sid, live.touch())
+    await world.stores.here.touch(sid, live.touch())
     await save(live)
-    expect(await stores.stored(sid)).toEqual({ user: 'Ada' })
+    expect(await world.stores.stored(sid)).toEqual({ user: 'Ada' })
   })
 
   test('of the cookie, a take-back holds', async () => {
-    const sid = await stores.create({ user: 'Ada' })
-    const live = await load(stores.here, sid)
+    await using world = await World.start()
+    const sid = await world.stores.create({ user: 'Ada' })
+    const live = await load(world.stores.here, sid)
     live.cookie.maxAge = 3_600_000
-    proxy.loseNextReply('silence')
-    await expect(stores.here.touch(sid, live)).rejects.toMatchObject({ status: 503 })
-    await proxy.pass()
-    proxy.cutNow('reset')
-    await recovered()
-    expect((await stores.read(sid)).cookie.originalMaxAge).toBeGreaterThan(3_000_000)
+    world.proxy.loseNextReply('silence')
+    await expect(world.stores.here.touch(sid, live)).rejects.toMatchObject({ status: 503 })
+    await world.recovered()
+    expect((await world.stores.read(sid)).cookie.originalMaxAge).toBeGreaterThan(3_000_000)
     live.cookie.maxAge = 60_000
-    await stores.here.touch(sid, live)
-    expect((await stores.read(sid)).cookie.originalMaxAge).toBeLessThan(61_000)
-    expect(await stores.stored(sid)).toEqual({ user: 'Ada' })
+    await world.stores.here.touch(sid, live)
+    expect((await world.stores.read(sid)).cookie.originalMaxAge).toBeLessThan(61_000)
+    expect(await world.stores.stored(sid)).toEqual({ user: 'Ada' })
   })
 
   test('an update is not made twice, and the next one goes on from what is there', async () => {
-    const sid = await stores.create({ count: 0 })
+    await using world = await World.start()
+    const sid = await world.stores.create({ count: 0 })
     const increment = (session: unknown): void => {
       const counted = session as { count: number }
       counted.count++
     }
-    proxy.loseNextReply('silence')
-    await expect(stores.here.update(sid, increment)).rejects.toMatchObject({ status: 503 })
-    await proxy.pass()
-    proxy.cutNow('reset')
-    await recovered()
-    expect(await stores.here.update(sid, increment)).toMatchObject({ count: 2 })
-    expect(await stores.stored(sid)).toEqual({ count: 2 })
+    world.proxy.loseNextReply('silence')
+    await expect(world.stores.here.update(sid, increment)).rejects.toMatchObject({ status: 503 })
+    await world.recovered()
+    expect(await world.stores.here.update(sid, increment)).toMatchObject({ count: 2 })
+    expect(await world.stores.stored(sid)).toEqual({ count: 2 })
   })
 
   describe.each(['fin', 'reset'] as const)('which is made again within its deadline (%s)', how => {
-    beforeEach(async () => {
-      await stores[Symbol.asyncDispose]()
-      start({ timeout: 5000 })
-    })
-
     /** The next write is applied; then something happens elsewhere, then the connection ends without the reply. */
-    function cutInsteadOfReply(meanwhile: () => Promise<void>): void {
-      proxy.tamper(reply => {
+    function cutInsteadOfReply(world: World, meanwhile: () => Promise<void>): void {
+      world.proxy.tamper(reply => {
         if (!WRITES.has(reply[1] as number)) return reply
-        proxy.tamper(frame => frame)
-        meanwhile().finally(() => proxy.cutNow(how))
+        world.proxy.tamper(frame => frame)
+        meanwhile().finally(() => world.proxy.cutNow(how))
         return null
       })
     }
 
     test('what another one deleted meanwhile stays deleted', async () => {
-      const sid = await stores.create({ gone: 1, kept: 1 })
-      const live = await load(stores.here, sid)
+      await using world = await World.start({ timeout: 5000 })
+      const sid = await world.stores.create({ gone: 1, kept: 1 })
+      const live = await load(world.stores.here, sid)
       live.mine = 1
-      cutInsteadOfReply(() =>
-        stores.edit(sid, theirs => {
+      cutInsteadOfReply(world, () =>
+        world.stores.edit(sid, theirs => {
           delete theirs.gone
         }),
       )
       await save(live)
-      expect(await stores.stored(sid)).toEqual({ kept: 1, mine: 1 })
+      expect(await world.stores.stored(sid)).toEqual({ kept: 1, mine: 1 })
     })
 
     test('what another one set meanwhile stays set', async () => {
-      const sid = await stores.create({ n: 0 })
-      const live = await load(stores.here, sid)
+      await using world = await World.start({ timeout: 5000 })
+      const sid = await world.stores.create({ n: 0 })
+      const live = await load(world.stores.here, sid)
       live.mine = 1
-      cutInsteadOfReply(() =>
-        stores.edit(sid, theirs => {
+      cutInsteadOfReply(world, () =>
+        world.stores.edit(sid, theirs => {
           theirs.n = 1
         }),
       )
       await save(live)
       live.more = 1
       await save(live)
-      expect(await stores.stored(sid)).toEqual({ n: 1, mine: 1, more: 1 })
+      expect(await world.stores.stored(sid)).toEqual({ n: 1, mine: 1, more: 1 })
     })
 
     test('an equal update of another one is not taken for its own', async () => {
-      const sid = await stores.create({ count: 0 })
+      await using world = await World.start({ timeout: 5000 })
+      const sid = await world.stores.create({ count: 0 })
       const increment = (session: unknown): void => {
         const counted = session as { count: number }
         counted.count++
       }
       // It never arrives; the other one writes the very text that it would have.
-      const before = proxy.count(OPCODE.replace)
-      proxy.tamper(reply => {
-        if (reply[1] === OPCODE.get) proxy.silence()
+      const before = world.proxy.count(OPCODE.replace)
+      world.proxy.tamper(reply => {
+        if (reply[1] === OPCODE.get) world.proxy.silence()
         return reply
       })
-      const updating = stores.here.update(sid, increment)
+      const updating = world.stores.here.update(sid, increment)
       const ended = updating.then(
         () => 1,
         () => 0,
       )
-      await until(() => proxy.count(OPCODE.replace) > before)
-      await stores.elsewhere.update(sid, increment)
-      proxy.cutNow(how)
-      await proxy.pass()
+      await until(() => world.proxy.count(OPCODE.replace) > before)
+      await world.stores.elsewhere.update(sid, increment)
+      world.proxy.cutNow(how)
+      await world.proxy.pass()
       const acknowledged = await ended
-      expect((await stores.stored(sid))?.count).toBeGreaterThanOrEqual(1 + acknowledged)
+      expect((await world.stores.stored(sid))?.count).toBeGreaterThanOrEqual(1 + acknowledged)
     })
   })
 })
