@@ -224,7 +224,7 @@ export class Queue {
     const group = this.#group
     for (const { change } of group) change.planned?.(null)
     let at = 0
-    for (; at < group.length && (at === 0 || performance.now() < end); at++) {
+    for (; at < group.length && (parts.length === 0 || performance.now() < end); at++) {
       const entry = group[at] as Entry
       const decided = decide(entry, current)
       const decision =
