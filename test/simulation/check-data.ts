@@ -154,7 +154,7 @@ function hasSeen(write: Write, origin: Write): boolean {
 }
 
 /** The exception by which an objection is none. */
-function excuse(
+export function excuse(
   { history }: Court,
   { timeline }: Case,
   writes: readonly Write[],

@@ -1,4 +1,4 @@
-import { objection, type Write, writesOf } from './check-data.ts'
+import { excuse, objection, type Write, writesOf } from './check-data.ts'
 import type { Case, Court } from './checks.ts'
 import type { Operation } from './history.ts'
 
@@ -103,14 +103,16 @@ function isLate({ timeline, operations }: Case, ending: Operation): boolean {
 }
 
 /** The latest time at which this session may still be read. */
-function latestEnd({ plan, tolerance }: Court, one: Case, writes: readonly Write[], read: Operation): number {
+function latestEnd(court: Court, one: Case, writes: readonly Write[], read: Operation): number {
+  const { plan, tolerance } = court
   const { setting } = plan
   let latest = Number.NEGATIVE_INFINITY
   for (const operation of one.operations) {
     if ((operation.what !== 'set' && operation.what !== 'touch') || operation.start > read.end) continue
     const life = operation.leaves?.life
     // Somebody has set another life since.
-    if (objection(one, writes, 'life', life, read) !== undefined) continue
+    const isStale = objection(one, writes, 'life', life, read) !== undefined
+    if (isStale && excuse(court, one, writes, 'life', life) === undefined) continue
     const slack = slackOf(setting.touchAfter, (life as number | undefined) ?? setting.ttl * 1000)
     if (operation.expires !== null)
       latest = Math.max(latest, operation.expires + slack + 1000 + 2 * tolerance)
