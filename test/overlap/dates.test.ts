@@ -340,6 +340,38 @@ describe.skipIf(servers === null)('"remember me"', () => {
     expect(await leftOf(stores, sid)).toBe(MINUTE)
   })
 
+  test('is taken back by the request that gave it, beside saves of others', async () => {
+    await using stores = start({ touchAfter: 0 })
+    const sid = await stores.create({ a: 1 })
+    const live = await load(stores.here, sid)
+    for (const how of ['set', 'touch'] as const) {
+      live.cookie.maxAge = HOUR
+      if (how === 'set') live.b = 1
+      await stores.here[how](sid, live)
+      await stores.edit(sid, theirs => {
+        theirs[`beside-${how}`] = 1
+      })
+      live.cookie.maxAge = MINUTE
+      if (how === 'set') live.b = 2
+      await stores.here[how](sid, live)
+      expect(await leftOf(stores, sid)).toBe(MINUTE)
+    }
+    expect(await stores.stored(sid)).toEqual({ a: 1, b: 2, 'beside-set': 1, 'beside-touch': 1 })
+  })
+
+  test('by an update holds beside a touch and a save', async () => {
+    await using stores = start({ touchAfter: 0 })
+    const sid = await stores.create({ a: 1 })
+    const [live, slow] = await Promise.all([load(stores.here, sid), load(stores.elsewhere, sid)])
+    const remembering = stores.here.update(sid, ({ cookie }) => {
+      Object.assign(cookie, { originalMaxAge: HOUR, expires: new Date(Date.now() + HOUR) })
+    })
+    slow.b = 1
+    await Promise.all([remembering, end(stores.here, live), save(slow.touch() as LiveSession)])
+    expect(await leftOf(stores, sid)).toBe(HOUR)
+    expect(await stores.stored(sid)).toEqual({ a: 1, b: 1 })
+  })
+
   test('is the later one’s where two requests change it', async () => {
     for (const second of ['set', 'touch'] as const) {
       await using stores = start()
@@ -476,6 +508,20 @@ describe.skipIf(servers === null)('a life that a request shortens by less than `
     await stores.here[how](sid, live)
     expect(await leftOf(stores, sid)).toBe(HOUR - 10_000)
     expect((await stores.read(sid)).cookie.originalMaxAge).toBe(HOUR - 10_000)
+  })
+
+  test('stays so for those who read before', async () => {
+    await using stores = start({ touchAfter: 0 })
+    const sid = await stores.create({ a: 1 })
+    const [live, slow] = await Promise.all([load(stores.here, sid), load(stores.elsewhere, sid)])
+    live.cookie.maxAge = 5000
+    await end(stores.here, live)
+    await end(stores.elsewhere, slow)
+    expect(await leftOf(stores, sid)).toBe(5000)
+    slow.b = 1
+    await save(slow.touch() as LiveSession)
+    expect(await leftOf(stores, sid)).toBe(5000)
+    expect(await stores.stored(sid)).toEqual({ a: 1, b: 1 })
   })
 
   test('is stored beside another’s save', async () => {
