@@ -53,6 +53,7 @@ class Update implements Change<SessionData | null> {
   ): Decision<SessionData | null> {
     const { codec, expiry, sessions, settings } = this.#context
     if (!isSession(changed)) throw new TypeError('Expected the update to leave a session, with its `cookie`')
+    takeMaxAge(changed.cookie, before)
     const lifetime = expiry.of(changed, this.#sid)
     if (lifetime.left <= 0 && (typeof settings.ttl === 'function' || lifeChanged(before, changed.cookie))) {
       return { draft: GONE, result: null }
@@ -63,6 +64,14 @@ class Update implements Change<SessionData | null> {
     const record = new SessionRecord('stored', text, null)
     return { draft: { record, lifetime, user, isListed: user === listed, isBlind: false }, result: changed }
   }
+}
+
+/** What is stored is a plain cookie, in which `maxAge` is no accessor: makes of it what a live one would. */
+function takeMaxAge(cookie: SessionData['cookie'], before: SessionData['cookie']): void {
+  const { maxAge } = cookie
+  if (typeof maxAge !== 'number' || maxAge === before.maxAge || !Object.hasOwn(cookie, 'maxAge')) return
+  Reflect.deleteProperty(cookie, 'maxAge')
+  Object.assign(cookie, { originalMaxAge: maxAge, expires: new Date(Date.now() + maxAge) })
 }
 
 /**

@@ -28,6 +28,18 @@ describe.skipIf(servers === null)('update', () => {
     expect(await stores.stored(sid)).toEqual({ count: 4 })
   })
 
+  test('changes how long a session lives by `maxAge`, as on a live one', async () => {
+    await using stores = start()
+    const sid = await stores.create({ count: 0 })
+    await stores.here.update(sid, session => {
+      session.cookie.maxAge = 5000
+    })
+    const { cookie } = await stores.read(sid)
+    expect(cookie).toMatchObject({ originalMaxAge: 5000, expires: expect.any(String) })
+    expect(cookie).not.toHaveProperty('maxAge')
+    expect(Date.parse(String(cookie.expires)) - Date.now()).toBeLessThanOrEqual(5000)
+  })
+
   test('does not undo a logout that came in between', async () => {
     await using stores = start()
     const sid = await stores.create({ count: 0 })

@@ -261,7 +261,9 @@ export class Queue {
     clearTimeout(timer)
     if (decision !== null) return decision
     const { timeout } = this.#context.settings
-    const expiry = entry.change.isPatient ? undefined : setTimeout(() => this.#expire(entry), (timeout * 3) / 4)
+    const expiry = entry.change.isPatient
+      ? undefined
+      : setTimeout(() => this.#expire(entry), (timeout * 3) / 4)
     void decided.then(found => {
       clearTimeout(expiry)
       if (entry.isOver) return
