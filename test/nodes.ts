@@ -3,6 +3,7 @@
  * `npm run test:nodes`, `npm run test:nodes -- --all 24 26`. What failed is printed whole.
  */
 import { execFileSync, spawnSync } from 'node:child_process'
+import { dirname } from 'node:path'
 import { parseArgs } from 'node:util'
 
 const { values, positionals } = parseArgs({
@@ -20,9 +21,12 @@ const vitest = [
 if (values.all) execFileSync('npm', ['run', 'build'], { stdio: 'inherit' })
 for (const version of versions) {
   const began = performance.now()
-  const { status, stdout, stderr } = spawnSync('npx', ['-y', '-p', `node@${version}`, 'node', ...vitest], {
+  const find = ['-y', '-p', `node@${version}`, 'node', '-p', 'process.execPath']
+  const node = execFileSync('npx', find, { encoding: 'utf8' }).trim()
+  // By itself, and first in the path, rather than under npx, whose settings the tests' own npx would take up.
+  const { status, stdout, stderr } = spawnSync(node, vitest, {
     encoding: 'utf8',
-    env: { ...process.env, NO_COLOR: '1' },
+    env: { ...process.env, NO_COLOR: '1', PATH: `${dirname(node)}:${process.env.PATH}` },
     maxBuffer: 2 ** 28,
   })
   const counts = /^ *Tests +(.*)$/m.exec(stdout)?.[1] ?? 'no tests ran'
