@@ -2,8 +2,6 @@ import { createHash } from 'node:crypto'
 
 /** memcached refuses longer keys, and closes the connection (protocol.txt, "Keys"). */
 const LONGEST_KEY = 250
-/** What a key may consist of, so that every protocol and tool can spell it. */
-const PLAIN = /^[\x21-\x7e]+$/
 /*
  * What follows the prefix in keys that do not show an id. An id that itself begins so is hashed too,
  * so that none of them ever meet.
@@ -14,7 +12,8 @@ const HASHED = '#'
 const USER = '@'
 /** The lock of a session. */
 const LOCK = '!'
-const MARKS = HASHED + USER + LOCK
+/** An id as it may stand in a key: so that every protocol and tool can spell it, and with no mark. */
+const PLAIN = /^[\x22\x24-\x3f\x41-\x7e][\x21-\x7e]*$/
 
 /** @throws TypeError - for an id that is no string. */
 export function checkId(sid: unknown): asserts sid is string {
@@ -34,9 +33,7 @@ export class Keys {
   /** @throws TypeError - for an id that is no string. */
   of(sid: string): string {
     checkId(sid)
-    if (sid.length <= this.#longestId && PLAIN.test(sid) && !MARKS.includes(sid[0] as string))
-      return this.prefix + sid
-    return this.#marked(HASHED, sid)
+    return sid.length <= this.#longestId && PLAIN.test(sid) ? this.prefix + sid : this.#marked(HASHED, sid)
   }
 
   /** Where a user's sessions are listed. Hashed: any string names a user, and no name shows in a key. */
