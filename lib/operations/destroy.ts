@@ -11,8 +11,7 @@ class Burial implements Change<void> {
   readonly #decision: Decision<void>
 
   constructor(epitaph: string) {
-    const record = new SessionRecord('destroyed', epitaph, null)
-    this.#decision = { draft: { ...GONE, record, isBlind: true } }
+    this.#decision = { draft: { ...GONE, text: epitaph, isBlind: true } }
   }
 
   apply(): Decision<void> {

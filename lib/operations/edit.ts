@@ -6,7 +6,7 @@ import { expiresOf, type Lifetime } from '../session/expiry.ts'
 import { mergeFrom, same } from '../session/merge.ts'
 import { type Attempt, attachRevision, lookAtCookie, Revision, revisionOf } from '../session/revision.ts'
 import { SessionRecord } from '../storage/record.ts'
-import { type Change, type Decision, GONE } from './changes/change.ts'
+import { type Change, type Decision, type Draft, GONE } from './changes/change.ts'
 import type { ConflictOutcome, Context } from './context.ts'
 import { living } from './read.ts'
 import { knownUser, userOf } from './users/user-of.ts'
@@ -49,6 +49,7 @@ export class Edit implements Change<void> {
   /** Of a touch, as it was when that was asked for. */
   readonly #cookie: SessionData['cookie'] | undefined
   #listedAt = 0
+  #known: Revision | undefined
 
   constructor(context: Context, wish: Wish) {
     this.#context = context
@@ -58,7 +59,8 @@ export class Edit implements Change<void> {
 
   /** What the request knows: the saves before this one have left it. Undefined for a session that this store has not read. */
   get #revision(): Revision | undefined {
-    return revisionOf(this.#wish.session, this.#context.sessions, this.#wish.sid)
+    this.#known ??= revisionOf(this.#wish.session, this.#context.sessions, this.#wish.sid)
+    return this.#known
   }
 
   get guess(): SessionRecord | null {
@@ -84,9 +86,9 @@ export class Edit implements Change<void> {
   }
 
   apply(current: SessionRecord): Decision<void> | Promise<Decision<void>> {
-    const revision = this.#revision
     // The hot path: nothing came in between, as far as anybody knows.
     if (current.kind === 'unknown') return this.#store(true)
+    const revision = this.#revision
     if (
       revision !== undefined &&
       current === revision.record &&
@@ -162,23 +164,23 @@ export class Edit implements Change<void> {
       : codec.encode({ ...known, cookie: this.#cookie })
   }
 
-  planned(sent: SessionRecord | null): void {
+  planned(sent: Draft | null): void {
     const revision = this.#revision
     if (revision === undefined || (sent === null && revision.planned.length === 0)) return
     revision.planned = sent === null ? [] : [...revision.planned, this.#attempt(revision, sent)]
   }
 
-  doubted(sent: SessionRecord): void {
+  doubted(sent: Draft): void {
     this.#remember(sent)
   }
 
-  failed(sent: SessionRecord | null): void {
+  failed(sent: Draft | null): void {
     this.planned(null)
     if (sent !== null) this.#remember(sent)
   }
 
   /** What was sent may be stored: the next save must not take it for somebody else's. */
-  #remember(sent: SessionRecord): void {
+  #remember(sent: Draft): void {
     const { sid, session, text } = this.#wish
     let revision = this.#revision
     if (sent.kind !== 'stored') return
@@ -190,16 +192,15 @@ export class Edit implements Change<void> {
     revision.attempts = [...revision.attempts, this.#attempt(revision, sent)].slice(-MOST_ATTEMPTS)
   }
 
-  #attempt(revision: Revision, { text: sent }: SessionRecord): Attempt {
+  #attempt(revision: Revision, { text: sent }: Draft): Attempt {
     return { text: this.#wish.text ?? this.#withCookie(revision.text), sent }
   }
 
   /** What the request wants, as it is. */
-  #store(isBlind: boolean, outcome?: ConflictOutcome): Decision<void> {
+  #store(isBlind: boolean): Decision<void> {
     const { text, lifetime, user } = this.#wish
-    const record = new SessionRecord('stored', text as string, null)
     const isListed = !isBlind && user !== undefined && user === this.#revision?.user
-    return { draft: { record, lifetime, user, isListed, isBlind }, outcome }
+    return { draft: { kind: 'stored', text: text as string, lifetime, user, isListed, isBlind } }
   }
 
   #afterLogout({ text }: SessionRecord): Decision<void> {
@@ -323,8 +324,7 @@ export class Edit implements Change<void> {
     // Both sides together have run out, as a `ttl` function has it.
     if (lifetime.left + lifetime.slack <= 0) return { draft: GONE }
     sessions.check(sid, text)
-    const record = new SessionRecord('stored', text, null)
-    return { draft: { record, lifetime, user, isListed, isBlind: false } }
+    return { draft: { kind: 'stored', text, lifetime, user, isListed, isBlind: false } }
   }
 }
 

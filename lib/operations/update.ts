@@ -2,7 +2,7 @@ import type { SessionData } from 'express-session'
 import { isSession } from '../session/codec.ts'
 import { lifeChanged } from '../session/cookie.ts'
 import { attachRevision, Revision } from '../session/revision.ts'
-import { SessionRecord } from '../storage/record.ts'
+import type { SessionRecord } from '../storage/record.ts'
 import { type Change, type Decision, GONE } from './changes/change.ts'
 import type { Context, Done } from './context.ts'
 import { living } from './read.ts'
@@ -42,7 +42,7 @@ class Update implements Change<SessionData | null> {
     if (draft === null || draft.lifetime === null || result == null) return
     const revision = new Revision(this.#context.sessions, this.#sid, record, seenAt, draft.user)
     // Others may have changed it in the same write.
-    revision.text = draft.record.text
+    revision.text = draft.text
     attachRevision(result, revision)
   }
 
@@ -61,8 +61,8 @@ class Update implements Change<SessionData | null> {
     const text = codec.encode(changed)
     sessions.check(this.#sid, text)
     const user = userOf(settings, changed)
-    const record = new SessionRecord('stored', text, null)
-    return { draft: { record, lifetime, user, isListed: user === listed, isBlind: false }, result: changed }
+    const isListed = user === listed
+    return { draft: { kind: 'stored', text, lifetime, user, isListed, isBlind: false }, result: changed }
   }
 }
 

@@ -28,7 +28,7 @@ export class SessionRecord {
   }
 
   /** Is it the same that lies there, whatever its version? */
-  isLike(other: SessionRecord): boolean {
+  isLike(other: Pick<SessionRecord, 'kind' | 'text'>): boolean {
     return this.kind === other.kind && this.text === other.text
   }
 }

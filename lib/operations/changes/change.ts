@@ -1,11 +1,12 @@
 import type { Lifetime } from '../../session/expiry.ts'
-import { SessionRecord } from '../../storage/record.ts'
+import type { SessionRecord } from '../../storage/record.ts'
 import type { ConflictOutcome } from '../context.ts'
 
 /** What is to lie under a session's id. */
 export interface Draft {
-  /** As it will be read: stored, or destroyed. */
-  readonly record: SessionRecord
+  /** As it will be read: `stored`, or `destroyed`. */
+  readonly kind: 'stored' | 'destroyed'
+  readonly text: string
   /** How long what is stored lives. */
   readonly lifetime: Lifetime | null
   /** Whose session it is then; undefined where it is nobody's, or without the option `userOf`. */
@@ -18,7 +19,8 @@ export interface Draft {
 
 /** A session is to be destroyed, if what is known of it still lies there. */
 export const GONE: Draft = {
-  record: new SessionRecord('destroyed', '', null),
+  kind: 'destroyed',
+  text: '',
   lifetime: null,
   user: undefined,
   isListed: false,
@@ -59,14 +61,14 @@ export interface Change<T> {
   settled?(decision: Decision<T>, record: SessionRecord, seenAt: number): void
 
   /** This is about to be sent for it, worked out on what those before it leave; null: no, not so. */
-  planned?(sent: SessionRecord | null): void
+  planned?(sent: Draft | null): void
 
   /**
    * This was sent, and may have been stored: what lies there now is neither this nor what it was written
    * over. It is worked out again on that.
    */
-  doubted?(sent: SessionRecord): void
+  doubted?(sent: Draft): void
 
   /** It has failed; this was sent before, if anything, and may lie there or not. */
-  failed?(sent: SessionRecord | null): void
+  failed?(sent: Draft | null): void
 }

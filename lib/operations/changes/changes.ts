@@ -79,7 +79,7 @@ export class Changes {
   ): void {
     const draft = decision.draft as Draft
     const sentAt = performance.now()
-    entry.sent = draft.record
+    entry.sent = draft
     write(context, sid, draft, over, (error, result) => {
       if (isWritten(result)) {
         follow(context, sid, draft)

@@ -2,7 +2,7 @@ import type { AsyncResource } from 'node:async_hooks'
 import { asError } from '../../errors.ts'
 import type { SessionRecord } from '../../storage/record.ts'
 import type { Done } from '../context.ts'
-import type { Change, Decision } from './change.ts'
+import type { Change, Decision, Draft } from './change.ts'
 
 /** A change, and who waits for it. */
 export class Entry {
@@ -14,7 +14,7 @@ export class Entry {
   deadline: number = Infinity
   attempts = 0
   /** What it was sent as, while it is not known whether that was stored. */
-  sent: SessionRecord | null = null
+  sent: Draft | null = null
   /** What it decided on something, where that took long. */
   late: { readonly on: SessionRecord; readonly decision: Decision<unknown> } | null = null
   isOver = false

@@ -165,7 +165,7 @@ export class Queue {
       const over = draft.isBlind ? SessionRecord.UNKNOWN : known
       sentAt = performance.now()
       for (const { entry } of plan.parts) {
-        entry.sent = draft.record
+        entry.sent = draft
         entry.attempts++
       }
       try {
@@ -200,13 +200,13 @@ export class Queue {
     // It was not carried out, and cannot be any more: its condition is on a version that will be gone.
     const isUndone = known.isLike(over)
     // Or somebody else has written the same, which is as good, but for what must not be done twice.
-    const isDone = known.isLike(draft.record)
+    const isDone = known.isLike(draft)
     const parts = plan.parts.filter(({ entry }) => !entry.isOver && entry.sent !== null)
     if (!isUndone) {
       const unclear = parts.filter(({ entry }) => entry.change.isOnce).map(({ entry }) => entry)
       fail(unclear, new MemcachedStoreError('ERR_UNAVAILABLE', UNCLEAR))
       if (isDone) this.#settle({ parts, draft }, known, seenAt)
-      else for (const { entry } of parts) entry.change.doubted?.(entry.sent as SessionRecord)
+      else for (const { entry } of parts) entry.change.doubted?.(entry.sent as Draft)
     }
     for (const { entry } of parts) entry.sent = null
     this.#group = this.#group.filter(entry => !entry.isOver)
@@ -235,8 +235,8 @@ export class Queue {
       const isBlind = decision.draft.isBlind || (draft?.isBlind ?? false)
       const isListed = decision.draft.isListed && (draft?.isListed ?? true)
       draft = { ...decision.draft, isBlind, isListed }
-      current = draft.record
-      entry.change.planned?.(current)
+      current = new SessionRecord(draft.kind, draft.text, null)
+      entry.change.planned?.(draft)
     }
     this.#group = parts.map(({ entry }) => entry)
     this.#waiting = group.slice(at).concat(this.#waiting)

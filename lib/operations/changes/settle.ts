@@ -13,12 +13,12 @@ export type WriteResult = SessionRecord | null
 export function write(
   { sessions }: Context,
   sid: string,
-  { record, lifetime }: Draft,
+  { text, lifetime }: Draft,
   over: SessionRecord,
   done: (error: MemcachedStoreError | null, result: WriteResult) => void,
 ): void {
-  if (lifetime === null) sessions.bury(sid, record.text, over, done)
-  else sessions.write(sid, record.text, lifetime.left + lifetime.slack, over, done)
+  if (lifetime === null) sessions.bury(sid, text, over, done)
+  else sessions.write(sid, text, lifetime.left + lifetime.slack, over, done)
 }
 
 export function isWritten(result: WriteResult): result is SessionRecord {
