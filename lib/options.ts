@@ -3,8 +3,9 @@ import { inspect } from 'node:util'
 import type { SessionData } from 'express-session'
 import { defaultServers, parseServers, type ServerAddress } from './memcached/address.ts'
 import type { MemjsClient } from './memcached/client-node.ts'
-import { parseJson, type Serializer } from './session/codec.ts'
+import type { Serializer } from './session/codec.ts'
 import type { TtlFunction } from './session/expiry.ts'
+import { parseJson, stringifyJson } from './session/json.ts'
 
 /**
  * Settles two overlapping saves of one session. Gets plain copies: what this request read, what it
@@ -245,7 +246,7 @@ export function readOptions(options: MemcachedStoreOptions = {}): Settings {
     timeout: options.timeout ?? 500,
     maxItemSize: options.maxItemSize ?? 1_048_576,
     userOf: options.userOf,
-    serializer: options.serializer ?? { stringify: JSON.stringify, parse: parseJson },
+    serializer: options.serializer ?? { stringify: stringifyJson, parse: parseJson },
   }
 }
 

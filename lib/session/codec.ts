@@ -1,4 +1,5 @@
 import type { SessionData } from 'express-session'
+import { stringifyJson } from './json.ts'
 
 /** How sessions become text and back; the option `serializer`. */
 export interface Serializer {
@@ -32,7 +33,7 @@ export class Codec {
 
   constructor(serializer: Serializer) {
     this.#serializer = serializer
-    this.#isJson = serializer.stringify === JSON.stringify
+    this.#isJson = serializer.stringify === stringifyJson || serializer.stringify === JSON.stringify
   }
 
   /**
@@ -108,25 +109,6 @@ export function isSession(value: unknown): value is SessionData {
   if (typeof value !== 'object' || value === null) return false
   const cookie: unknown = (value as Partial<SessionData>).cookie
   return typeof cookie === 'object' && cookie !== null
-}
-
-/**
- * Parses JSON without `__proto__` keys: express-session copies a session with `for in`, where such a
- * key would become a prototype. Spelled with an escape it counts too; `JSON.stringify` writes
- * `\u00..` only for control characters, so few texts pay for the second look.
- */
-export function parseJson(text: string): unknown {
-  const value: unknown = JSON.parse(text)
-  if (text.indexOf('__proto__') === -1 && text.indexOf('\\u00') === -1) return value
-  // A loop, since what JSON.parse takes may be nested more deeply than the stack, or a reviver, can follow.
-  const nested = [value]
-  while (nested.length > 0) {
-    const next = nested.pop()
-    if (typeof next !== 'object' || next === null) continue
-    if (Object.hasOwn(next, '__proto__')) Reflect.deleteProperty(next, '__proto__')
-    for (const inner of Object.values(next)) nested.push(inner)
-  }
-  return value
 }
 
 /** The value to store under a hashed key. */

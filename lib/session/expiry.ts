@@ -1,6 +1,7 @@
 import { inspect } from 'node:util'
 import type { SessionData } from 'express-session'
 import { CookieCheck } from './cookie-check.ts'
+import { isCanonical, textToTime } from './date.ts'
 
 /** How long a session lives, in seconds, decided by the application. */
 export type TtlFunction = (session: SessionData, sid: string) => number
@@ -8,13 +9,6 @@ export type TtlFunction = (session: SessionData, sid: string) => number
 const MOST_SLACK = 300_000
 /** How long one computed ISO string serves for comparing. */
 const HORIZON = 1000
-/**
- * A date as `2026-11-22T16:00:00.000Z`, whose order as text is its order in time. To JavaScript a
- * February 30 is March 2. Costs 0.03 µs, as little as looking at the characters one by one.
- */
-const CANONICAL =
-  /^\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{3}Z$/
-
 /** What is known of one session's life when it is written. */
 export interface Lifetime {
   /** Milliseconds that are left; 0 or less means it is over. */
@@ -102,7 +96,7 @@ export class Expiry {
     if (!this.#works(session.cookie)) return 'invalid'
     const expires: unknown = session.cookie.expires
     // Comparing two ISO strings costs nothing, parsing a date 0.2 µs of a read of 3.
-    if (typeof expires === 'string' && expires > this.#soon() && CANONICAL.test(expires)) return 'alive'
+    if (typeof expires === 'string' && expires > this.#soon() && isCanonical(expires)) return 'alive'
     const time = expiresOf(session.cookie)
     if (Number.isNaN(time)) return 'invalid'
     if (time === undefined || typeof this.#ttl === 'function') return 'alive'
@@ -129,7 +123,7 @@ export class Expiry {
 /** The cookie's date in milliseconds, NaN if it is no date, undefined if it has none. */
 export function expiresOf({ expires }: { readonly expires?: unknown }): number | undefined {
   if (expires instanceof Date) return expires.getTime()
-  if (typeof expires === 'string') return Date.parse(expires)
+  if (typeof expires === 'string') return textToTime(expires)
   if (typeof expires === 'number') return expires
   return undefined
 }

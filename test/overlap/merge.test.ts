@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { parseJson } from '../../lib/session/codec.ts'
+import { parseJson } from '../../lib/session/json.ts'
 import { merge } from '../../lib/session/merge.ts'
 import { getPath, setPath } from './paths.ts'
 

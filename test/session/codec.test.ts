@@ -1,15 +1,8 @@
-import session, { type SessionData } from 'express-session'
+import session, { Cookie, type SessionData } from 'express-session'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import {
-  addName,
-  Codec,
-  DEEPEST,
-  isSession,
-  isUnmodified,
-  parseJson,
-  splitName,
-} from '../../lib/session/codec.ts'
+import { addName, Codec, DEEPEST, isSession, isUnmodified, splitName } from '../../lib/session/codec.ts'
+import { parseJson, stringifyJson } from '../../lib/session/json.ts'
 
 const codec = new Codec({ stringify: JSON.stringify, parse: parseJson })
 const PROTO = '__proto__'
@@ -364,5 +357,54 @@ describe('isUnmodified', () => {
         }
       }),
     )
+  })
+})
+
+/** The types leave out what it is made of. */
+const LiveCookie = Cookie as unknown as new (options: object) => SessionData['cookie']
+
+describe('stringifyJson', () => {
+  /** Of express-session's own, as its middleware makes them. */
+  function live(data: object, cookie: object): SessionData {
+    const session = Object.assign(Object.create({ save() {}, touch() {} }), data) as SessionData
+    session.cookie = new LiveCookie(cookie)
+    return session
+  }
+
+  test('gives what JSON.stringify does, of every date and cookie', () => {
+    const time = fc.oneof(
+      fc.integer({ min: -1e12, max: 4e12 }),
+      fc.constantFrom(0, 59_999, 60_000, 8.64e15, -1, 253_402_300_800_000, Number.NaN),
+    )
+    fc.assert(
+      fc.property(
+        fc.object(),
+        fc.array(time),
+        fc.option(fc.constantFrom('lax', 'none')),
+        (data, times, sameSite) => {
+          for (const one of times) {
+            const session = live(data, { maxAge: 1000, sameSite: sameSite ?? undefined })
+            session.cookie.expires = new Date(one)
+            expect(stringifyJson(session)).toBe(JSON.stringify(session))
+          }
+        },
+      ),
+    )
+  })
+
+  test.each<[string, () => SessionData]>([
+    ['no date', () => live({ a: 1 }, { maxAge: null })],
+    ['a date that is a text', () => ({ a: 1, cookie: { expires: '2026-11-22T16:00:00.000Z' } }) as never],
+    [
+      'a toJSON of its own',
+      () => Object.assign(live({ a: 1 }, { maxAge: 1000 }), { toJSON: () => ({ b: 2 }) }),
+    ],
+    [
+      'a key that is not its own',
+      () => Object.assign(Object.create({ inherited: 1 }), live({ a: 1 }, { maxAge: 1 })),
+    ],
+  ])('gives what JSON.stringify does, of a session with %s', (_, make) => {
+    const session = make()
+    expect(stringifyJson(session)).toBe(JSON.stringify(session))
   })
 })
