@@ -31,7 +31,8 @@ export function lifeChanged(before: Life, after: Life): boolean {
 /**
  * Three-way merge of cookies, attribute by attribute as {@link mergeFrom} does it. But `expires` and
  * `originalMaxAge` are one thing, the cookie's life, and go together: who changed it wins over who did not,
- * `mine` where both did; where nobody did, both were refreshed at most, and the later date stands.
+ * `mine` where both did; where nobody did, both were refreshed at most, and the later date stands. A life that
+ * `theirs` has changed begins anew where `mine` was refreshed later.
  *
  * Pure, on plain objects as they are parsed; dates may be `Date`s or texts.
  *
@@ -43,11 +44,22 @@ export function mergeCookies(bases: readonly Cookie[], mine: Cookie, theirs: Coo
   return mergeFrom(bases, { ...mine, ...life }, { ...theirs, ...life }) as Cookie
 }
 
-/** The one whose life stands. */
-function withLife(bases: readonly Cookie[], mine: Cookie, theirs: Cookie): Cookie {
+/** The life that stands. */
+function withLife(bases: readonly Cookie[], mine: Cookie, theirs: Cookie): Life {
   if (bases.some(base => lifeChanged(base, mine))) return mine
-  if (bases.every(base => lifeChanged(base, theirs))) return theirs
+  if (bases.every(base => lifeChanged(base, theirs))) {
+    return bases.every(base => dateOf(mine) > dateOf(base)) ? renewed(theirs, mine) : theirs
+  }
   return dateOf(theirs) > dateOf(mine) ? theirs : mine
+}
+
+/** The life of one, begun anew when the other was refreshed, if that was later: its visitor was there then. */
+function renewed(life: Cookie, refreshed: Cookie): Life {
+  const { originalMaxAge } = life
+  const { originalMaxAge: before } = refreshed
+  if (typeof originalMaxAge !== 'number' || typeof before !== 'number') return life
+  const date = dateOf(refreshed) - before + originalMaxAge
+  return dateOf(life) > -Infinity && date > dateOf(life) ? { originalMaxAge, expires: new Date(date) } : life
 }
 
 /** A refreshed cookie has a date, so that one without comes before it. */

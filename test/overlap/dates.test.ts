@@ -303,7 +303,8 @@ describe.skipIf(servers === null)('"remember me"', () => {
       if (how === 'set') slow.n = 1
       await stores.here[how](sid, slow.touch())
     }
-    expect(await leftOf(stores, sid)).toBe(MINUTE - 1000)
+    // Its visitor was there a second later, but for an update.
+    expect(await leftOf(stores, sid)).toBe(how === 'update' ? MINUTE - 1000 : MINUTE)
     expect((await stores.read(sid)).cookie.originalMaxAge).toBe(MINUTE)
   })
 

@@ -107,6 +107,16 @@ describe('merging cookies', () => {
     )
   })
 
+  test('a life that theirs has changed begins anew where mine was refreshed later', () => {
+    const before = lasting(10 * MINUTE, NOW)
+    const mine = lasting(10 * MINUTE, NOW + MINUTE)
+    const theirs = lasting(5 * MINUTE, NOW + 1000)
+    const later = mergeCookies([before], mine, theirs)
+    expect(later.originalMaxAge).toBe(5 * MINUTE)
+    expect(expiresOf(later)).toBe((expiresOf(mine) as number) - 5 * MINUTE)
+    expect(mergeCookies([before], { ...before }, theirs)).toEqual(theirs)
+  })
+
   test('merges the other attributes one by one', () => {
     const before = lasting(10 * MINUTE, NOW, { secure: false, httpOnly: true, domain: 'a.example' })
     const mine = lasting(10 * MINUTE, NOW, {
@@ -179,7 +189,10 @@ describe('merging any cookies', () => {
     fc.assert(
       fc.property(cookie, cookie, cookie, (base, mine, theirs) => {
         const merged = mergeCookies([base], mine, theirs)
-        expect([lifeOf(mine), lifeOf(theirs)]).toContainEqual(lifeOf(merged))
+        // Of theirs, begun anew at the refresh of mine.
+        const anew = Number(merged.originalMaxAge) - Number(mine.originalMaxAge)
+        const renewed = { ...lifeOf(merged), expires: new Date((expiresOf(mine) ?? Number.NaN) + anew) }
+        expect([lifeOf(mine), lifeOf(theirs), renewed]).toContainEqual(lifeOf(merged))
         if (lifeChanged(base, mine) || lifeChanged(base, theirs)) return
         for (const side of [mine, theirs]) expect(later(merged, side)).toBe(true)
       }),
