@@ -32,7 +32,7 @@ export function lifeChanged(before: Life, after: Life): boolean {
  * Three-way merge of cookies, attribute by attribute as {@link mergeFrom} does it. But `expires` and
  * `originalMaxAge` are one thing, the cookie's life, and go together: who changed it wins over who did not,
  * `mine` where both did; where nobody did, both were refreshed at most, and the later date stands. A life that
- * `theirs` has changed begins anew where `mine` was refreshed later.
+ * `theirs` has made longer keeps the date of `mine` where that was refreshed later.
  *
  * Pure, on plain objects as they are parsed; dates may be `Date`s or texts.
  *
@@ -48,18 +48,17 @@ export function mergeCookies(bases: readonly Cookie[], mine: Cookie, theirs: Coo
 function withLife(bases: readonly Cookie[], mine: Cookie, theirs: Cookie): Life {
   if (bases.some(base => lifeChanged(base, mine))) return mine
   if (bases.every(base => lifeChanged(base, theirs))) {
-    return bases.every(base => dateOf(mine) > dateOf(base)) ? renewed(theirs, mine) : theirs
+    return bases.every(base => dateOf(mine) > dateOf(base)) ? keeping(theirs, mine) : theirs
   }
   return dateOf(theirs) > dateOf(mine) ? theirs : mine
 }
 
-/** The life of one, begun anew when the other was refreshed, if that was later: its visitor was there then. */
-function renewed(life: Cookie, refreshed: Cookie): Life {
+/** A longer life does not end before the date that a visitor was promised with the shorter one. */
+function keeping(life: Cookie, promised: Cookie): Life {
   const { originalMaxAge } = life
-  const { originalMaxAge: before } = refreshed
-  if (typeof originalMaxAge !== 'number' || typeof before !== 'number') return life
-  const date = dateOf(refreshed) - before + originalMaxAge
-  return dateOf(life) > -Infinity && date > dateOf(life) ? { originalMaxAge, expires: new Date(date) } : life
+  const isLonger = (originalMaxAge ?? Infinity) > (promised.originalMaxAge ?? Infinity)
+  const isEarlier = dateOf(life) > -Infinity && dateOf(life) < dateOf(promised)
+  return isLonger && isEarlier ? { originalMaxAge, expires: promised.expires } : life
 }
 
 /** A refreshed cookie has a date, so that one without comes before it. */
