@@ -18,7 +18,9 @@ export function touch(context: Context, sid: string, session: SessionData, done:
     if (!isSession(session)) throw new TypeError('Expected `session` to be an object with a `cookie`')
     const lifetime = context.expiry.of(session, sid)
     const revision = revisionOf(session, context.sessions, sid)
-    if (lifetime.left <= 0 && isEnded(context, session, revision)) destroy(context, sid, done)
+    // One that this store has not read is looked for first: others may have given it another date.
+    const isKnown = revision !== undefined
+    if (isKnown && lifetime.left <= 0 && isEnded(context, session, revision)) destroy(context, sid, done)
     else refresh(context, sid, session, lifetime, done)
   } catch (error) {
     process.nextTick(done, asError(error))

@@ -85,6 +85,19 @@ describe.skipIf(servers === null)('an active visitor stays signed in', () => {
     expect((await visitor.ask(app)).session).toMatchObject({ user: 'Ada', count: 1 })
   })
 
+  test('whom a touch of a session that its process has not read, and whose date has passed, leaves alone', async () => {
+    await using stores = start()
+    const sid = randomUUID()
+    const first = makeSession({ user: 'Ada' }, 4000)
+    await stores.elsewhere.set(sid, structuredClone(first))
+    const live = await load(stores.elsewhere, sid)
+    pass(3000)
+    await stores.elsewhere.touch(sid, live.touch())
+    pass(2000)
+    await stores.here.touch(sid, first)
+    expect(await stores.elsewhere.get(sid)).toMatchObject({ user: 'Ada' })
+  })
+
   test.each(['touch', 'set'] as const)('whose %s meets a save with an earlier date', async how => {
     await using stores = start()
     const sid = await stores.create({ a: 1 })
