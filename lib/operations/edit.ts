@@ -82,7 +82,7 @@ export class Edit implements Change<void> {
     lookAtCookie(this.#context.codec, revision)
     // The clock was looked at for `left` already.
     const now = expires === undefined ? Date.now() : expires - left
-    return revision.expires !== undefined && revision.expires + slack <= now
+    return revision.expires !== undefined && revision.expires <= now
   }
 
   apply(current: SessionRecord): Decision<void> | Promise<Decision<void>> {

@@ -85,6 +85,20 @@ describe.skipIf(servers === null)('an active visitor stays signed in', () => {
     expect((await visitor.ask(app)).session).toMatchObject({ user: 'Ada', count: 1 })
   })
 
+  test('whose life is made longer just after what was read is over', async () => {
+    await using stores = start()
+    const sid = randomUUID()
+    await stores.elsewhere.set(sid, makeSession({ user: 'Ada' }, 6000))
+    const [quick, slow] = [await load(stores.elsewhere, sid), await load(stores.here, sid)]
+    pass(5500)
+    await stores.elsewhere.touch(sid, quick.touch())
+    // Over for a session of six seconds, not yet for one of twenty.
+    pass(600)
+    slow.cookie.maxAge = 20_000
+    await stores.here.touch(sid, slow)
+    expect(await leftOf(stores, sid)).toBe(20_000)
+  })
+
   test('whom a touch of a session that its process has not read, and whose date has passed, leaves alone', async () => {
     await using stores = start()
     const sid = randomUUID()
