@@ -93,7 +93,8 @@ export class Edit implements Change<void> {
       revision !== undefined &&
       current === revision.record &&
       revision.isCurrent &&
-      this.#wish.text !== null
+      this.#wish.text !== null &&
+      !this.#goesBack(revision)
     ) {
       return this.#store(false)
     }
@@ -106,6 +107,13 @@ export class Edit implements Change<void> {
     if (this.#wish.text === null) return NOTHING
     if (revision === undefined || current.kind === 'corrupt') return this.#store(false)
     return this.#afterLoss(revision)
+  }
+
+  /** Would it move the date back, because the clock of another process is ahead? */
+  #goesBack({ expires = Number.NaN, originalMaxAge }: Revision): boolean {
+    const { lifetime, originalMaxAge: mine } = this.#wish
+    if (lifetime.expires === undefined || !(expires > lifetime.expires)) return false
+    return !lifeChanged({ expires, originalMaxAge }, { expires: lifetime.expires, originalMaxAge: mine })
   }
 
   listed(at: number): void {

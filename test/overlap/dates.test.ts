@@ -85,6 +85,22 @@ describe.skipIf(servers === null)('an active visitor stays signed in', () => {
     expect((await visitor.ask(app)).session).toMatchObject({ user: 'Ada', count: 1 })
   })
 
+  test('whose date a process keeps whose clock is behind', async () => {
+    await using stores = start()
+    const sid = randomUUID()
+    pass(250)
+    await stores.elsewhere.set(sid, makeSession({ user: 'Ada' }, 6000))
+    pass(-250)
+    const live = await load(stores.here, sid)
+    live.n = 1
+    await stores.here.set(sid, live.touch())
+    expect(await leftOf(stores, sid)).toBe(6250)
+    expect(await stores.elsewhere.get(sid)).toMatchObject({ user: 'Ada', n: 1 })
+    live.cookie.maxAge = 3000
+    await stores.here.set(sid, live)
+    expect(await leftOf(stores, sid)).toBe(3000)
+  })
+
   test('whose life is made longer just after what was read is over', async () => {
     await using stores = start()
     const sid = randomUUID()
