@@ -50,7 +50,7 @@ export class Request extends AsyncResource {
     this.life = version === null ? null : version.life
   }
 
-  /** May it be carried out twice without anybody noticing? A write may not: see `operations/reconcile.ts`. */
+  /** May it be carried out twice without anybody noticing? A write may not: see `operations/changes/queue.ts`. */
   get isRepeatable(): boolean {
     return this.opcode === GET || this.opcode === TOUCH
   }

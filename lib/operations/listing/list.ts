@@ -19,7 +19,7 @@ export interface ListedSession {
 const MOST_VALUES = 128
 const MOST_BYTES: number = 256 * 1024
 /**
- * A tombstone takes some 80 bytes and its key, 63 of them memcached's own (see `item.ts`); another build
+ * A tombstone takes some 80 bytes and its key, 63 of them memcached's own (see `storage/sessions.ts`); another build
  * may add more or less. What an express-session needs is above this: its cookie alone has 70 bytes.
  */
 const LARGEST_TOMBSTONE = 128

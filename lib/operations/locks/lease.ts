@@ -2,7 +2,7 @@ import { ConnectionLostError, MemcachedStoreError } from '../../errors.ts'
 import type { Item, ReplyCallback } from '../../memcached/node.ts'
 import { EXISTS, OK, type Reply } from '../../memcached/reply.ts'
 import type { Context } from '../context.ts'
-import { replied } from '../item.ts'
+import { replied } from '../replied.ts'
 
 /**
  * memcached's clock ticks in whole seconds, so that what is set for 2 s lives for something between 1

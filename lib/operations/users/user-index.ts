@@ -5,7 +5,7 @@ import { pause } from '../../pause.ts'
 import { EMPTY, formatIndex, parseIndex, type UserIndex } from '../../session/user-index.ts'
 import { expiration } from '../../storage/expiration.ts'
 import type { Context } from '../context.ts'
-import { replied } from '../item.ts'
+import { replied } from '../replied.ts'
 
 /** A user's index as memcached holds it, with the CAS token to change it by. */
 export interface StoredIndex {
