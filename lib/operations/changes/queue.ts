@@ -164,8 +164,8 @@ export class Queue {
       }
       const over = draft.isBlind ? SessionRecord.UNKNOWN : known
       sentAt = performance.now()
-      for (const { entry } of plan.parts) {
-        entry.sent = draft
+      for (const { entry, decision } of plan.parts) {
+        if (decision.draft !== null) entry.sent = draft
         entry.attempts++
       }
       try {
