@@ -222,10 +222,12 @@ export class Edit implements Change<void> {
    * Nothing is there: memcached has lost it, it has ended by age, or somebody has logged out and even the
    * tombstone is gone. Where that cannot be, since the request has seen it so lately, it is written again.
    */
-  #afterLoss({ seenAt }: Revision): Decision<void> {
+  #afterLoss({ text, seenAt }: Revision): Decision<void> {
     const { left, slack } = this.#wish.lifetime
     if (left + slack <= 0) return NOTHING
-    if (!this.#context.sessions.remembers(seenAt)) return { draft: null, outcome: 'destroyed' }
+    // A new session, whose first save has failed, is in nobody's hands who could log it out.
+    const isNew = text === ''
+    if (!isNew && !this.#context.sessions.remembers(seenAt)) return { draft: null, outcome: 'destroyed' }
     const decision = this.#store(false)
     // Its index may be lost as well.
     return { draft: decision.draft && { ...decision.draft, isListed: false } }

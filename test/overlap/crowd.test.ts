@@ -1,12 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { SessionData } from 'express-session'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { OPCODE } from '../support/frames.ts'
+import { OPCODE, WRITES } from '../support/frames.ts'
 import { hasMemcached, Memcached } from '../support/memcached.ts'
 import { TcpProxy } from '../support/proxy.ts'
 import { load, save } from './live.ts'
 import { type AnySession, TwoStores } from './two-stores.ts'
 
+/** memcached's status. */
+const EXISTS = 2
 const COUNT = 500
 const MANY = 10_000
 
@@ -157,5 +159,24 @@ describe.skipIf(!hasMemcached)('a crowd at one session', () => {
     expect(served).toBeGreaterThan(1)
     expect(await stores.stored(other)).toEqual({ count: served })
     expect(await stores.stored(sid)).toEqual({ count: MANY })
+  })
+
+  test('a read goes ahead of a save that others keep from its end', async () => {
+    start(300)
+    const sid = await stores.create({ n: 0 })
+    const live = await load(stores.here, sid)
+    // Somebody else is faster each time.
+    proxy.tamper(reply => {
+      if (WRITES.has(reply[1] as number)) reply.writeUInt16BE(EXISTS, 6)
+      return reply
+    })
+    live.n = 1
+    let hasEnded = false
+    const saved = save(live).finally(() => {
+      hasEnded = true
+    })
+    await stores.here.get(sid)
+    expect(hasEnded).toBe(false)
+    await expect(saved).rejects.toMatchObject({ code: 'ERR_CONFLICT' })
   })
 })

@@ -9,6 +9,7 @@ import { io, type Socket } from 'socket.io-client'
 import { afterEach, beforeEach, describe, expect, inject, test, vi } from 'vitest'
 import { MemcachedStore, type MemcachedStoreOptions } from '../../lib/index.ts'
 import { RawMemcached } from '../contract/raw-memcached.ts'
+import { Memcached } from '../support/memcached.ts'
 import { until } from '../support/until.ts'
 import { generate, load, save } from './live.ts'
 import { ScriptedApp } from './scripted-app.ts'
@@ -70,6 +71,26 @@ describe.skipIf(servers === null)('a session that memcached lost while a request
     await save(live)
     expect(await stores.stored(sid)).toBeNull()
     expect(stores.conflicts).toEqual([[sid, 'destroyed']])
+  })
+
+  test('is stored however late it is saved, where it is new and its first save failed', async () => {
+    await using memcached = await Memcached.start()
+    await using stores = new TwoStores({ servers: memcached.address, timeout: 5000 })
+    const live = generate(stores.here)
+    live.user = 'Ada'
+    await memcached.kill()
+    await expect(save(live)).rejects.toMatchObject({ code: 'ERR_UNAVAILABLE' })
+    pass(301)
+    await memcached.restart()
+    await until(() =>
+      stores.here.get('anybody').then(
+        () => true,
+        () => false,
+      ),
+    )
+    await save(live)
+    expect(await stores.stored(live.id)).toEqual({ user: 'Ada' })
+    expect(stores.conflicts).toEqual([])
   })
 
   test.each(['set', 'touch'] as const)('counts from its last %s, which has seen it', async how => {

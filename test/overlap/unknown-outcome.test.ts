@@ -180,6 +180,30 @@ describe.skipIf(!hasMemcached).concurrent('after a save of unknown outcome', () 
     expect(await world.stores.stored(sid)).toEqual({ user: 'Ada', paid: true, theirs: 1 })
   })
 
+  test('of others, which it was rejected beside, it has stored nothing itself', async () => {
+    await using world = await World.start({ onConflict: 'reject' })
+    const sid = await world.stores.create({ user: 'Ada' })
+    const live = await load(world.stores.here, sid)
+    await world.stores.edit(sid, theirs => {
+      theirs.theirs = 1
+    })
+    live.mine = 1
+    // The first write is refused, on its version; the second is the update's alone.
+    world.proxy.tamper(reply => {
+      const isStored = WRITES.has(reply[1] as number) && reply.readUInt16BE(6) === 0
+      return isStored ? null : reply
+    })
+    const saved = save(live)
+    const updated = world.stores.here.update(sid, counted => {
+      Object.assign(counted, { count: 1 })
+    })
+    await expect(saved).rejects.toMatchObject({ status: expect.any(Number) })
+    await expect(updated).rejects.toMatchObject({ status: 503 })
+    await world.recovered()
+    await expect(save(live)).rejects.toMatchObject({ code: 'ERR_CONFLICT' })
+    expect(await world.stores.stored(sid)).toEqual({ user: 'Ada', theirs: 1, count: 1 })
+  })
+
   describe.each(['silence', 'reset'] as const)('of many requests that was written as one (%s)', how => {
     test('each may take back its own, and what the others wrote stays', async () => {
       await using world = await World.start()

@@ -110,8 +110,9 @@ function latestEnd(court: Court, one: Case, writes: readonly Write[], read: Oper
   for (const operation of one.operations) {
     if ((operation.what !== 'set' && operation.what !== 'touch') || operation.start > read.end) continue
     const life = operation.leaves?.life
-    // Somebody has set another life since.
-    const isStale = objection(one, writes, 'life', life, read) !== undefined
+    // Somebody has set another life since. A longer one keeps the date that the shorter one promised.
+    const isLonger = Number(read.leaves?.life ?? Infinity) > Number(life ?? Infinity)
+    const isStale = !isLonger && objection(one, writes, 'life', life, read) !== undefined
     if (isStale && excuse(court, one, writes, 'life', life) === undefined) continue
     const slack = slackOf(setting.touchAfter, (life as number | undefined) ?? setting.ttl * 1000)
     if (operation.expires !== null)

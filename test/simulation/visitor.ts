@@ -135,9 +135,11 @@ async function take(world: World, app: App, req: Request, step: Step): Promise<v
   if (step.do === 'sign out everywhere') {
     return app.signOutEverywhere(step.user, step.exceptOwn ? req.sessionID : undefined)
   }
-  if (step.do === 'count') return app.count(req.sessionID as string)
+  // Served without sessions.
+  if (req.sessionID === undefined) return
+  if (step.do === 'count') return app.count(req.sessionID)
   const { session } = req
-  // Logged out earlier in this request, or served without sessions.
+  // Logged out earlier in this request.
   if (session === undefined) return
   switch (step.do) {
     case 'set':

@@ -24,6 +24,7 @@ const UNCLEAR = 'The connection broke while a session was written: whether it wa
 interface Reader {
   readonly task: () => void
   readonly after: Entry
+  /** The tick at which it goes ahead, whoever gets on. */
   readonly deadline: number
 }
 
@@ -55,8 +56,9 @@ export class Queue {
   #group: Entry[]
   #waiting: Entry[] = []
   #readers: Reader[] = []
-  /** Counts the time in which nothing gets on, and a tenth of the rest. */
   #ticks = 0
+  /** Counts the ticks in which nothing gets on, and a tenth of the others. */
+  #idleTicks = 0
   #getsOn = false
   readonly #ticker: NodeJS.Timeout
 
@@ -95,7 +97,7 @@ export class Queue {
   /** From its first wait on a change has the time of one operation; or what is left of it, in milliseconds. */
   #limit(entry: Entry, left: number = this.#context.settings.timeout): void {
     if (entry.change.isPatient || entry.deadline !== Infinity) return
-    entry.deadline = this.#ticks + (TICKS * left) / this.#context.settings.timeout
+    entry.deadline = this.#idleTicks + (TICKS * left) / this.#context.settings.timeout
   }
 
   #stop(): void {
@@ -317,11 +319,12 @@ export class Queue {
   }
 
   #tick(): void {
+    this.#ticks++
     // A crowd may take longer than one timeout, but each has its turn.
-    this.#ticks += this.#getsOn ? 0.1 : 1
+    this.#idleTicks += this.#getsOn ? 0.1 : 1
     this.#getsOn = false
     for (const entries of [this.#group, this.#waiting]) {
-      for (const entry of entries) if (entry.deadline <= this.#ticks) this.#expire(entry)
+      for (const entry of entries) if (entry.deadline <= this.#idleTicks) this.#expire(entry)
     }
     this.#release(({ deadline }) => deadline <= this.#ticks)
   }
