@@ -1,6 +1,6 @@
 // Tables that are read in a terminal as well as on a page.
 
-import { median } from './measure.js'
+import { median, quantile } from './measure.js'
 
 /**
  * A Markdown table with its columns aligned; all but the first are numbers.
@@ -29,6 +29,14 @@ export function number(value) {
 export function spread(values) {
   const sorted = [...values].sort((a, b) => a - b)
   return `${number(median(sorted))} (${number(sorted[0])}–${number(sorted[sorted.length - 1])})`
+}
+
+/**
+ * The median, and between what half of the rounds lie.
+ * @param {number[]} values @returns {string}
+ */
+export function quartiles(values) {
+  return `${number(median(values))} (${number(quantile(values, 0.25))}–${number(quantile(values, 0.75))})`
 }
 
 /**
