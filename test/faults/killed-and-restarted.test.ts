@@ -25,7 +25,7 @@ describe.skipIf(!hasMemcached)('killed and restarted', () => {
 
   test('at once, three times: no read fails, and no save', async () => {
     await using memcached = await Memcached.start()
-    await using watched = withStore(memcached.address, { timeout: 2000 })
+    await using watched = withStore(memcached.address, { timeout: 10_000 })
     const { operations, store } = watched
     let isOver = false
     const failed: Outcome[] = []
