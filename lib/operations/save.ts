@@ -37,7 +37,7 @@ function start(context: Context, sid: string, session: SessionData, done: Done<v
   }
   const text = context.codec.encode(session)
   context.sessions.check(sid, text)
-  if (revision !== undefined && revision.attempts.length === 0 && isUnmodified(revision.text, text)) {
+  if (revision !== undefined && knowsNoOther(revision, text)) {
     refresh(context, sid, session, lifetime, error => {
       if (error === null) keepListed(context, revision.user, sid, lifetime)
       done(error)
@@ -52,6 +52,11 @@ function start(context: Context, sid: string, session: SessionData, done: Done<v
     new Edit(context, { sid, session, text, lifetime, originalMaxAge, user }),
     done,
   )
+}
+
+/** Is this data all that the request has read, and may have stored since? */
+function knowsNoOther({ text, attempts }: Revision, mine: string): boolean {
+  return isUnmodified(text, mine) && attempts.every(attempt => isUnmodified(attempt.text, mine))
 }
 
 /** Has the application ended its life, rather than time? A session that this store has not read is what it is given as. */

@@ -288,6 +288,28 @@ describe.skipIf(!hasMemcached).concurrent('after a save of unknown outcome', () 
     expect(await world.stores.stored(sid)).toEqual({ user: 'Ada' })
   })
 
+  test.each(['silence', 'reset'] as const)(
+    'that changed nothing (%s), one more undoes nothing',
+    async how => {
+      await using world = await World.start({ onConflict: 'overwrite' })
+      const mine = generate(world.stores.elsewhere)
+      mine.user = 'Ada'
+      await save(mine)
+      const sid = mine.id
+      const live = await load(world.stores.here, sid)
+      // Another request saves between this one's refresh, whose reply does not come, and its next look.
+      await world.stores.edit(sid, theirs => {
+        theirs.theirs = 1
+      })
+      world.proxy.loseNextReply(how)
+      await world.stores.here.set(sid, live.touch()).catch(() => {})
+      await world.recovered()
+      await world.stores.here.set(sid, live.touch())
+      expect(await world.stores.stored(sid)).toEqual({ user: 'Ada', theirs: 1 })
+      expect(world.stores.conflicts).toEqual([])
+    },
+  )
+
   test('a touch does not settle it, the save after that does', async () => {
     await using world = await World.start()
     const sid = await world.stores.create({ user: 'Ada' })
