@@ -1,13 +1,12 @@
 import { type Session, type SessionData, Store } from 'express-session'
 import { Cluster } from './cluster/cluster.ts'
 import { asError, MemcachedStoreError } from './errors.ts'
+import { everyId, everySession, type ListedSession } from './listing/list.ts'
 import { createNodes } from './memcached/nodes.ts'
 import { Changes } from './operations/changes/changes.ts'
 import type { Context, Done, StoreEvents } from './operations/context.ts'
 import { createCounts } from './operations/counts.ts'
 import { destroy } from './operations/destroy.ts'
-import { clear } from './operations/listing/clear.ts'
-import { everyId, everySession, type ListedSession } from './operations/listing/list.ts'
 import { type ExclusiveMiddleware, exclusive } from './operations/locks/exclusive.ts'
 import { type Lock, type LockOptions, withLock } from './operations/locks/lock.ts'
 import { Locks } from './operations/locks/locks.ts'
@@ -27,9 +26,10 @@ import {
 import { type MemcachedStoreOptions, readOptions } from './options.ts'
 import { Codec } from './session/codec.ts'
 import { Expiry, expiresOf } from './session/expiry.ts'
-import { Keys } from './session/key.ts'
 import { passRevision } from './session/revision.ts'
-import { Sessions } from './storage/sessions.ts'
+import { Keys } from './storage/keys.ts'
+import { MemcachedStorage } from './storage/memcached-storage.ts'
+import type { Storage } from './storage/storage.ts'
 
 /** What a method calls when it is given a callback instead of returning a promise. */
 export type Callback<T = void> = (error?: Error | null, value?: T) => void
@@ -54,6 +54,7 @@ const MOST_REMEMBERED = 10_000
  */
 export class MemcachedStore extends Store {
   readonly #context: Context
+  readonly #storage: Storage
   /** Operations on their way. */
   #pending = 0
   #closing: Promise<void> | undefined
@@ -74,13 +75,14 @@ export class MemcachedStore extends Store {
     })
     const cluster = new Cluster(nodes)
     const keys = new Keys(prefix)
+    this.#storage = new MemcachedStorage(cluster, settings)
     this.#context = {
       settings,
       keys,
       codec: new Codec(serializer),
       expiry: new Expiry(ttl, touchAfter),
       cluster,
-      sessions: new Sessions(cluster, keys, settings),
+      sessions: this.#storage.sessions,
       changes: new Changes(),
       touched: new Recent(MOST_REMEMBERED),
       listed: new Recent(MOST_REMEMBERED),
@@ -225,7 +227,7 @@ export class MemcachedStore extends Store {
   override clear(): Promise<void>
   override clear(callback: Callback | undefined): void
   override clear(callback?: Callback): Promise<void> | void {
-    return this.#settleLong(callback, () => clear(this.#context))
+    return this.#settleLong(callback, () => this.#storage.clear())
   }
 
   /** What each server tells of itself, and what this process has done. A server that is down fails nothing. */
@@ -303,7 +305,7 @@ export class MemcachedStore extends Store {
       })
     }
     await this.#context.locks.releaseAll()
-    await this.#context.cluster.close()
+    await this.#storage.close()
   }
 
   [Symbol.asyncDispose](): Promise<void> {

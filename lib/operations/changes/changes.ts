@@ -1,5 +1,5 @@
 import { ConnectionLostError } from '../../errors.ts'
-import { checkId } from '../../session/key.ts'
+import { checkId } from '../../storage/keys.ts'
 import { SessionRecord } from '../../storage/record.ts'
 import type { Context, Done } from '../context.ts'
 import type { Change, Decision, Draft } from './change.ts'

@@ -17,7 +17,7 @@ export function write(
   over: SessionRecord,
   done: (error: MemcachedStoreError | null, result: WriteResult) => void,
 ): void {
-  if (lifetime === null) sessions.bury(sid, text, over, done)
+  if (lifetime === null) sessions.writeTombstone(sid, text, over, done)
   else sessions.write(sid, text, lifetime.left + lifetime.slack, over, done)
 }
 
