@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { MAX_KEY } from './limits.ts'
+import { checkId } from './session-id.ts'
 
 /*
  * What follows the prefix in keys that do not show an id. An id that itself begins so is hashed too,
@@ -13,11 +14,6 @@ const USER = '@'
 const LOCK = '!'
 /** An id as it may stand in a key: so that every protocol and tool can spell it, and with no mark. */
 const PLAIN = /^[\x22\x24-\x3f\x41-\x7e][\x21-\x7e]*$/
-
-/** @throws TypeError - for an id that is no string. */
-export function checkId(sid: unknown): asserts sid is string {
-  if (typeof sid !== 'string') throw new TypeError(`Expected \`sid\` to be a string, got (${typeof sid})`)
-}
 
 /** Session id to memcached key. Ids that cannot be part of a key are replaced by their hash. */
 export class Keys {
