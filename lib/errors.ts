@@ -61,6 +61,10 @@ export class ConnectionLostError extends MemcachedStoreError {
   }
 }
 
+export function closedError(): MemcachedStoreError {
+  return new MemcachedStoreError('ERR_CLOSED', 'The store is closed')
+}
+
 /** What code of the application threw. A callback must not take a thrown `null` for success. */
 export function asError(thrown: unknown): Error {
   return thrown instanceof Error ? thrown : new TypeError('Expected an error to be thrown', { cause: thrown })

@@ -1,35 +1,32 @@
 import { type Session, type SessionData, Store } from 'express-session'
 import { Cluster } from './cluster/cluster.ts'
-import { asError, MemcachedStoreError } from './errors.ts'
+import type { ServerStats, UnreachableServer } from './cluster/server-stats.ts'
+import { asError, closedError, MemcachedStoreError } from './errors.ts'
+import type { Emit, StoreEvents } from './events.ts'
+import { everyId, everySession, type ListedSession } from './listing/list.ts'
+import { type ExclusiveMiddleware, exclusive, type IsStored } from './locks/exclusive.ts'
+import type { LockOptions } from './locks/lock-options.ts'
+import { type Lock, Locks } from './locks/locks.ts'
 import { createNodes } from './memcached/nodes.ts'
 import { Changes } from './operations/changes/changes.ts'
-import type { Context, Done, StoreEvents } from './operations/context.ts'
-import { createCounts } from './operations/counts.ts'
-import { destroy } from './operations/destroy.ts'
-import { clear } from './operations/listing/clear.ts'
-import { everyId, everySession, type ListedSession } from './operations/listing/list.ts'
-import { type ExclusiveMiddleware, exclusive } from './operations/locks/exclusive.ts'
-import { type Lock, type LockOptions, withLock } from './operations/locks/lock.ts'
-import { Locks } from './operations/locks/locks.ts'
+import type { Context } from './operations/context.ts'
+import { type Counts, createCounts } from './operations/counts.ts'
+import { destroy, revoke } from './operations/destroy.ts'
+import type { Done } from './operations/done.ts'
 import { read } from './operations/read.ts'
 import { readMany } from './operations/read-many.ts'
-import { Recent } from './operations/recent.ts'
 import { save } from './operations/save.ts'
-import { type StoreStats, stats } from './operations/stats.ts'
 import { touch } from './operations/touch.ts'
 import { type Updater, update } from './operations/update.ts'
-import {
-  type DestroyAllOptions,
-  destroyAllOf,
-  sessionsOf,
-  type UserSession,
-} from './operations/users/users.ts'
-import { type MemcachedStoreOptions, readOptions } from './options.ts'
+import { type MemcachedStoreOptions, readOptions, type Settings } from './options.ts'
+import { RecentKeys } from './recent-keys.ts'
 import { Codec } from './session/codec.ts'
 import { Expiry, expiresOf } from './session/expiry.ts'
-import { Keys } from './session/key.ts'
-import { passRevision } from './session/revision.ts'
-import { Sessions } from './storage/sessions.ts'
+import { passRevision, revisionOf } from './session/revision.ts'
+import { MemcachedStorage } from './storage/memcached-storage.ts'
+import type { Storage } from './storage/storage.ts'
+import { knownUser } from './users/user-of.ts'
+import { type DestroyAllOptions, type UserSession, Users } from './users/users.ts'
 
 /** What a method calls when it is given a callback instead of returning a promise. */
 export type Callback<T = void> = (error?: Error | null, value?: T) => void
@@ -37,8 +34,16 @@ export type Callback<T = void> = (error?: Error | null, value?: T) => void
 /** A session with its id, as `all()` gives it. */
 export type IdentifiedSession = SessionData & { id: string }
 
-/** Sessions whose last touch, or last look at their user's index, is remembered. */
-const MOST_REMEMBERED = 10_000
+/** What `stats()` gives. */
+export interface StoreStats {
+  /** One entry per server, in the order of the option. */
+  readonly servers: readonly (ServerStats | UnreachableServer)[]
+  /** What this process has done since the store was made. */
+  readonly counts: Counts
+}
+
+/** Sessions without a date whose last touch is remembered. */
+const MAX_REMEMBERED = 10_000
 
 /**
  * An express-session store on memcached.
@@ -54,6 +59,11 @@ const MOST_REMEMBERED = 10_000
  */
 export class MemcachedStore extends Store {
   readonly #context: Context
+  readonly #storage: Storage
+  readonly #cluster: Cluster
+  readonly #emit: Emit
+  /** Made when somebody asks for one. */
+  #locks: Locks | undefined
   /** Operations on their way. */
   #pending = 0
   #closing: Promise<void> | undefined
@@ -66,27 +76,23 @@ export class MemcachedStore extends Store {
   constructor(options?: MemcachedStoreOptions, connect: typeof createNodes = createNodes) {
     super()
     const settings = readOptions(options)
-    const { ttl, touchAfter, onUnavailable, serializer, prefix } = settings
-    const emit: Context['emit'] = (event, ...args) => process.nextTick(() => this.emit(event, ...args))
+    const { ttl, touchAfter, onUnavailable, serializer } = settings
+    const emit: Emit = (event, ...args) => process.nextTick(() => this.emit(event, ...args))
     const nodes = connect(settings, reachable => {
       // At `disconnect` express-session goes on without sessions; an application that wants errors must not see it.
       if (onUnavailable === 'anonymous') emit(reachable ? 'connect' : 'disconnect')
     })
-    const cluster = new Cluster(nodes)
-    const keys = new Keys(prefix)
+    this.#emit = emit
+    this.#cluster = new Cluster(nodes)
+    this.#storage = new MemcachedStorage(this.#cluster, settings)
     this.#context = {
       settings,
-      keys,
       codec: new Codec(serializer),
       expiry: new Expiry(ttl, touchAfter),
-      cluster,
-      sessions: new Sessions(cluster, keys, settings),
+      sessions: this.#storage.sessions,
       changes: new Changes(),
-      touched: new Recent(MOST_REMEMBERED),
-      listed: new Recent(MOST_REMEMBERED),
-      indexChanges: new Map(),
-      reviews: new Set(),
-      locks: new Locks(),
+      touched: new RecentKeys(MAX_REMEMBERED),
+      users: settings.userOf === undefined ? undefined : this.#createUsers(settings),
       counts: createCounts(),
       emit,
     }
@@ -158,7 +164,7 @@ export class MemcachedStore extends Store {
   sessionsOf(user: string): Promise<UserSession[]>
   sessionsOf(user: string, callback: Callback<UserSession[]>): void
   sessionsOf(user: string, callback?: Callback<UserSession[]>): Promise<UserSession[]> | void {
-    return this.#settle(callback, done => follow(sessionsOf(this.#context, user), done))
+    return this.#settle(callback, done => settleWith(this.#users.sessionsOf(user), done))
   }
 
   /**
@@ -177,7 +183,7 @@ export class MemcachedStore extends Store {
     callback?: Callback,
   ): Promise<void> | void {
     if (typeof options === 'function') return this.destroyAllOf(user, undefined, options)
-    return this.#settle(callback, done => follow(destroyAllOf(this.#context, user, options), done))
+    return this.#settle(callback, done => settleWith(this.#users.destroyAllOf(user, options), done))
   }
 
   /**
@@ -225,14 +231,14 @@ export class MemcachedStore extends Store {
   override clear(): Promise<void>
   override clear(callback: Callback | undefined): void
   override clear(callback?: Callback): Promise<void> | void {
-    return this.#settleLong(callback, () => clear(this.#context))
+    return this.#settleLong(callback, () => this.#storage.clear())
   }
 
   /** What each server tells of itself, and what this process has done. A server that is down fails nothing. */
   stats(): Promise<StoreStats>
   stats(callback: Callback<StoreStats>): void
   stats(callback?: Callback<StoreStats>): Promise<StoreStats> | void {
-    return this.#settleLong(callback, () => stats(this.#context))
+    return this.#settleLong(callback, () => this.#stats())
   }
 
   /**
@@ -246,7 +252,7 @@ export class MemcachedStore extends Store {
    * @throws MemcachedStoreError - `ERR_UNAVAILABLE` where the lock was not free within `wait`.
    */
   withLock<T>(sid: string, task: (lock: Lock) => T | Promise<T>, options?: LockOptions): Promise<T> {
-    return withLock(this.#context, sid, task, options)
+    return this.#lockRoom.withLock(sid, task, options)
   }
 
   /**
@@ -264,7 +270,9 @@ export class MemcachedStore extends Store {
    * @throws TypeError - for a bad option.
    */
   exclusive(options?: LockOptions): ExclusiveMiddleware {
-    return exclusive(this.#context, options)
+    const isStored: IsStored = (session, sid) =>
+      revisionOf(session, this.#storage.sessions, sid) !== undefined
+    return exclusive(this.#lockRoom, isStored, options)
   }
 
   /** For express-session, which calls back without looking whether there is a callback. */
@@ -293,7 +301,7 @@ export class MemcachedStore extends Store {
   close(callback: Callback): void
   close(callback?: Callback): Promise<void> | void {
     this.#closing ??= this.#close()
-    return callback === undefined ? this.#closing : follow(this.#closing, onFreshTick(callback))
+    return callback === undefined ? this.#closing : settleWith(this.#closing, onFreshTick(callback))
   }
 
   async #close(): Promise<void> {
@@ -302,8 +310,8 @@ export class MemcachedStore extends Store {
         this.#idle = resolve
       })
     }
-    await this.#context.locks.releaseAll()
-    await this.#context.cluster.close()
+    await this.#lockRoom.close()
+    await this.#storage.close()
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -314,6 +322,39 @@ export class MemcachedStore extends Store {
   override on(event: string | symbol, listener: (...args: never[]) => void): this
   override on(event: string | symbol, listener: (...args: never[]) => void): this {
     return super.on(event, listener as (...args: unknown[]) => void)
+  }
+
+  #createUsers(settings: Settings): Users {
+    return new Users(
+      this.#storage.indexes,
+      {
+        read: sids =>
+          new Promise((resolve, reject) => {
+            readMany(this.#context, sids, (error, found) => {
+              if (error === null) resolve(found as Map<string, SessionData>)
+              else reject(error)
+            })
+          }),
+        revoke: entry => revoke(this.#context, entry),
+        ownerOf: session => knownUser(settings, session),
+      },
+      settings.ttl,
+    )
+  }
+
+  get #users(): Users {
+    const { users } = this.#context
+    if (users !== undefined) return users
+    throw new TypeError('Expected the option `userOf` to be a function, since sessions are asked for by user')
+  }
+
+  get #lockRoom(): Locks {
+    this.#locks ??= new Locks(this.#storage.locks, this.#emit)
+    return this.#locks
+  }
+
+  async #stats(): Promise<StoreStats> {
+    return { servers: await this.#cluster.statistics(), counts: { ...this.#context.counts } }
   }
 
   /**
@@ -337,7 +378,7 @@ export class MemcachedStore extends Store {
   /** The same for what has no deadline: `close` ends it rather than wait for it. */
   #settleLong<T>(callback: Callback<T> | undefined, start: () => Promise<T>): Promise<T> | void {
     const result = this.#closing === undefined ? start() : Promise.reject<T>(closedError())
-    return callback === undefined ? unattended(result) : follow(result, onFreshTick(callback))
+    return callback === undefined ? unattended(result) : settleWith(result, onFreshTick(callback))
   }
 
   #run<T>(start: (done: Done<T>) => void, done: Done<T>): void {
@@ -365,10 +406,6 @@ export class MemcachedStore extends Store {
   }
 }
 
-function closedError(): MemcachedStoreError {
-  return new MemcachedStoreError('ERR_CLOSED', 'The store is closed')
-}
-
 function onFreshTick<T>(callback: Callback<T>): Done<T> {
   return (error, value) => process.nextTick(callback, error, value)
 }
@@ -389,7 +426,7 @@ function unattended<T>(promise: Promise<T>): Promise<T> {
 }
 
 /** Tells of a promise's end. */
-function follow<T>(promise: Promise<T>, done: Done<T>): void {
+function settleWith<T>(promise: Promise<T>, done: Done<T>): void {
   promise.then(
     value => done(null, value),
     (thrown: unknown) => done(asError(thrown)),

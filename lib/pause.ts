@@ -2,3 +2,8 @@
 export function pause(milliseconds: number): Promise<void> {
   return new Promise(resolve => setTimeout(resolve, milliseconds))
 }
+
+/** Waits before another attempt, the first being 0: for a random part of what doubles, up to the longest. */
+export function backOff(attempt: number, longest: number): Promise<void> {
+  return pause(Math.random() * Math.min(2 ** attempt, longest))
+}

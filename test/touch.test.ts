@@ -4,8 +4,8 @@ import session, { type SessionData, type SessionOptions } from 'express-session'
 import request from 'supertest'
 import { afterEach, beforeEach, describe, expect, inject, onTestFinished, test, vi } from 'vitest'
 import { MemcachedStore, type MemcachedStoreOptions } from '../lib/index.ts'
-import { Recent } from '../lib/operations/recent.ts'
-import { TOMBSTONE } from '../lib/session/codec.ts'
+import { RecentKeys } from '../lib/recent-keys.ts'
+import { TOMBSTONE } from '../lib/storage/stored-form.ts'
 import { type Data, sessionOf } from './contract/calls.ts'
 import { RawMemcached } from './contract/raw-memcached.ts'
 import { OPCODE } from './support/frames.ts'
@@ -284,7 +284,7 @@ describe.skipIf(memcached === undefined)('a session whose cookie has no expiry',
   })
 
   test('what is remembered of them is bounded, and the latest stay', () => {
-    const recent = new Recent(3)
+    const recent = new RecentKeys(3)
     for (const key of ['a', 'b', 'c', 'a', 'd']) recent.note(key)
     const known = ['a', 'b', 'c', 'd'].filter(key => recent.within(key, 1000))
     expect(known).toEqual(['a', 'c', 'd'])

@@ -1,7 +1,7 @@
 import type { ServerAddress } from '../memcached/address.ts'
 import { Inspector } from '../memcached/inspector.ts'
 import type { Statistics } from '../memcached/statistics.ts'
-import { Keys } from '../session/key.ts'
+import { Keys } from '../storage/keys.ts'
 import { findings } from './findings.ts'
 import { Progress, type Terminal } from './progress.ts'
 import { describeServer, formatFinding, inWords } from './report.ts'

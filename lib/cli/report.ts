@@ -1,4 +1,4 @@
-import { summary } from '../operations/stats.ts'
+import { summary } from '../cluster/server-stats.ts'
 import type { Examination } from './doctor.ts'
 import type { Finding } from './findings.ts'
 

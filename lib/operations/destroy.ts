@@ -1,17 +1,18 @@
-import type { Entry } from '../session/user-index.ts'
 import { SessionRecord } from '../storage/record.ts'
+import type { Entry } from '../users/user-index.ts'
 import { type Change, type Decision, GONE } from './changes/change.ts'
-import type { Context, Done } from './context.ts'
+import type { Context } from './context.ts'
+import type { Done } from './done.ts'
 
 /** Leaves a tombstone, whatever lies there. */
-class Burial implements Change<void> {
+class Destruction implements Change<void> {
   readonly guess: SessionRecord = SessionRecord.UNKNOWN
   readonly isPatient = false
   readonly isOnce = false
   readonly #decision: Decision<void>
 
-  constructor(epitaph: string) {
-    this.#decision = { draft: { ...GONE, text: epitaph, isBlind: true } }
+  constructor(revokedAt: string) {
+    this.#decision = { draft: { ...GONE, text: revokedAt, isBlind: true } }
   }
 
   apply(): Decision<void> {
@@ -23,10 +24,10 @@ class Burial implements Change<void> {
  * Destroys a session, and leaves a tombstone, so that a request which loaded it before cannot bring
  * it back. One round trip.
  *
- * @param epitaph - what the tombstone says: see {@link revoke}.
+ * @param revokedAt - what the tombstone says: see {@link revoke}.
  */
-export function destroy(context: Context, sid: string, done: Done<void>, epitaph = ''): void {
-  context.changes.submit(context, sid, new Burial(epitaph), done)
+export function destroy(context: Context, sid: string, done: Done<void>, revokedAt = ''): void {
+  context.changes.submit(context, sid, new Destruction(revokedAt), done)
 }
 
 /**

@@ -1,15 +1,16 @@
 import type { Session, SessionData } from 'express-session'
 import { MemcachedStoreError } from '../errors.ts'
+import type { ConflictOutcome } from '../events.ts'
 import { isSession, isUnmodified } from '../session/codec.ts'
 import { lifeChanged, mergeCookies } from '../session/cookie.ts'
 import { expiresOf, type Lifetime } from '../session/expiry.ts'
 import { mergeFrom, same } from '../session/merge.ts'
 import { type Attempt, attachRevision, lookAtCookie, Revision, revisionOf } from '../session/revision.ts'
 import { SessionRecord } from '../storage/record.ts'
+import { knownUser, userOf } from '../users/user-of.ts'
 import { type Change, type Decision, type Draft, GONE } from './changes/change.ts'
-import type { ConflictOutcome, Context } from './context.ts'
+import type { Context } from './context.ts'
 import { living } from './read.ts'
-import { knownUser, userOf } from './users/user-of.ts'
 
 /** So many saves in a row whose outcome is not known are remembered. */
 const MOST_ATTEMPTS = 8

@@ -1,5 +1,6 @@
 import type { SessionData } from 'express-session'
-import type { Context, Done } from './context.ts'
+import type { Context } from './context.ts'
+import type { Done } from './done.ts'
 import { read } from './read.ts'
 
 /** So many reads are on their way at a time: enough to fill a pipeline, few enough for its queue. */

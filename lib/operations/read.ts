@@ -1,8 +1,9 @@
 import type { SessionData } from 'express-session'
 import { attachRevision, Revision } from '../session/revision.ts'
 import type { SessionRecord } from '../storage/record.ts'
-import type { Context, Done } from './context.ts'
-import { knownUser } from './users/user-of.ts'
+import { knownUser } from '../users/user-of.ts'
+import type { Context } from './context.ts'
+import type { Done } from './done.ts'
 
 /** Reads a session: one round trip. Null where there is none, it is over, or it was logged out. */
 export function read(context: Context, sid: string, done: Done<SessionData | null>): void {

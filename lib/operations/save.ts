@@ -1,15 +1,14 @@
 import type { SessionData } from 'express-session'
 import { asError } from '../errors.ts'
 import { isSession, isUnmodified } from '../session/codec.ts'
-import { lifeChanged } from '../session/cookie.ts'
-import { expiresOf } from '../session/expiry.ts'
 import { type Revision, revisionOf } from '../session/revision.ts'
-import type { Context, Done } from './context.ts'
+import { userOf } from '../users/user-of.ts'
+import type { Context } from './context.ts'
 import { destroy } from './destroy.ts'
+import type { Done } from './done.ts'
 import { Edit } from './edit.ts'
+import { isEnded } from './ended.ts'
 import { refresh } from './touch.ts'
-import { keepListed } from './users/enlist.ts'
-import { userOf } from './users/user-of.ts'
 
 /**
  * Saves a session: one round trip, on the condition that nothing changed since it was read, with no
@@ -39,7 +38,7 @@ function start(context: Context, sid: string, session: SessionData, done: Done<v
   context.sessions.check(sid, text)
   if (revision !== undefined && knowsNoOther(revision, text)) {
     refresh(context, sid, session, lifetime, error => {
-      if (error === null) keepListed(context, revision.user, sid, lifetime)
+      if (error === null) context.users?.keepListed(revision.user, sid, lifetime)
       done(error)
     })
     return
@@ -57,16 +56,4 @@ function start(context: Context, sid: string, session: SessionData, done: Done<v
 /** Is this data all that the request has read, and may have stored since? */
 function knowsNoOther({ text, attempts }: Revision, mine: string): boolean {
   return isUnmodified(text, mine) && attempts.every(attempt => isUnmodified(attempt.text, mine))
-}
-
-/** Has the application ended its life, rather than time? A session that this store has not read is what it is given as. */
-export function isEnded(context: Context, session: SessionData, revision: Revision | undefined): boolean {
-  if (revision === undefined) return true
-  const base = context.codec.decode(revision.text)
-  if (base === null) return true
-  // As it was read it would have lived on.
-  if (typeof context.settings.ttl === 'function') return context.expiry.of(base, revision.sid).left > 0
-  if (lifeChanged(base.cookie, session.cookie)) return true
-  // A refresh gives a date to come, so one that has passed and is not what was read was set so.
-  return expiresOf(base.cookie) !== expiresOf(session.cookie)
 }

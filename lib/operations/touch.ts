@@ -4,10 +4,11 @@ import { isSession } from '../session/codec.ts'
 import { lifeChanged } from '../session/cookie.ts'
 import type { Lifetime } from '../session/expiry.ts'
 import { lookAtCookie, type Revision, revisionOf } from '../session/revision.ts'
-import type { Context, Done } from './context.ts'
+import type { Context } from './context.ts'
 import { destroy } from './destroy.ts'
+import type { Done } from './done.ts'
 import { Edit } from './edit.ts'
-import { isEnded } from './save.ts'
+import { isEnded } from './ended.ts'
 
 /**
  * Keeps a session alive. Nothing goes over the wire while the stored expiry lags by less than

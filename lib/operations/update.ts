@@ -3,10 +3,11 @@ import { isSession } from '../session/codec.ts'
 import { lifeChanged } from '../session/cookie.ts'
 import { attachRevision, Revision } from '../session/revision.ts'
 import type { SessionRecord } from '../storage/record.ts'
+import { knownUser, userOf } from '../users/user-of.ts'
 import { type Change, type Decision, GONE } from './changes/change.ts'
-import type { Context, Done } from './context.ts'
+import type { Context } from './context.ts'
+import type { Done } from './done.ts'
 import { living } from './read.ts'
-import { knownUser, userOf } from './users/user-of.ts'
 
 /** Changes a session in place, or returns another one. */
 export type Updater = (session: SessionData) => SessionData | void | Promise<SessionData | void>

@@ -7,18 +7,6 @@ export interface Serializer {
   parse(text: string): unknown
 }
 
-/*
- * Flags of a stored item. Plain JSON has 0, so that other languages read it as it is. Ours are high
- * bits: the low ones are used by other clients for types of their own languages.
- */
-/**
- * A destroyed session: the id stays refused until the item expires. The value is one byte at least, since
- * not every engine takes less, and may say since when logins are refused. Empty ones of before count, too.
- */
-export const TOMBSTONE = 0x0001_0000
-/** The key is a hash; the value begins with the id as a JSON string and a newline. */
-export const NAMED = 0x0002_0000
-
 /**
  * So many objects and arrays may lie in one another, the session itself counted: each request on a deeper
  * one would fail. express-session stringifies sessions with a replacer, whose recursion ends at 2,200 arrays
@@ -109,23 +97,6 @@ export function isSession(value: unknown): value is SessionData {
   if (typeof value !== 'object' || value === null) return false
   const cookie: unknown = (value as Partial<SessionData>).cookie
   return typeof cookie === 'object' && cookie !== null
-}
-
-/** The value to store under a hashed key. */
-export function addName(sid: string, text: string): string {
-  return `${JSON.stringify(sid)}\n${text}`
-}
-
-/** Splits what {@link addName} made; null where it is something else. */
-export function splitName(value: string): { sid: string; text: string } | null {
-  const end = value.indexOf('\n')
-  if (end === -1) return null
-  try {
-    const sid: unknown = JSON.parse(value.slice(0, end))
-    return typeof sid === 'string' ? { sid, text: value.slice(end + 1) } : null
-  } catch {
-    return null
-  }
 }
 
 /** How a text begins that express-session's own session gives: the cookie is its first key, and flat. */

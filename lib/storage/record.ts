@@ -1,17 +1,18 @@
-import type { Version } from '../memcached/node.ts'
+/** Which state of a record was read or written. Known to the storage that gave it alone. */
+export type Version = object
 
 /**
  * What lies under a session's id:
  *
  * - `missing`: nothing.
- * - `destroyed`: a tombstone; the id stays refused until it is gone. Its text says since when ({@link Sessions.bury}).
+ * - `destroyed`: a tombstone; the id stays refused until it is gone. Its text says since when (`Sessions.writeTombstone`).
  * - `corrupt`: something that the store has not written.
  * - `stored`: a session's text.
  * - `unknown`: nobody has looked, and it does not matter.
  */
 export type RecordKind = 'missing' | 'destroyed' | 'corrupt' | 'stored' | 'unknown'
 
-/** One state of a session in memcached, as it was read or written. */
+/** One state of a session, as it was read or written. */
 export class SessionRecord {
   static readonly MISSING: SessionRecord = new SessionRecord('missing', '', null)
   static readonly UNKNOWN: SessionRecord = new SessionRecord('unknown', '', null)

@@ -1,7 +1,7 @@
 import session, { Cookie, type SessionData } from 'express-session'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { addName, Codec, DEEPEST, isSession, isUnmodified, splitName } from '../../lib/session/codec.ts'
+import { Codec, DEEPEST, isSession, isUnmodified } from '../../lib/session/codec.ts'
 import { parseJson, stringifyJson } from '../../lib/session/json.ts'
 
 const codec = new Codec({ stringify: JSON.stringify, parse: parseJson })
@@ -231,21 +231,6 @@ describe('a session that cannot be text is an error', () => {
       },
     })
     expect(other.decode('{"cookie":{}}')).toBeNull()
-  })
-})
-
-describe('the name under a hashed key', () => {
-  test('comes back with the text, whatever both hold', () => {
-    const any = fc.string({ unit: 'binary' })
-    fc.assert(
-      fc.property(fc.oneof(any, fc.constantFrom('', '\n', '"\n"', '\ud800')), any, (sid, text) => {
-        expect(splitName(addName(sid, text))).toEqual({ sid, text })
-      }),
-    )
-  })
-
-  test.each(['', '\n', 'a\n{}', '{}\n{}', '5\n{}', '"a"', '"a\n"{}'])('%j is none', value => {
-    expect(splitName(value)).toBeNull()
   })
 })
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { MemcachedNode } from '../../lib/memcached/node.ts'
-import { TOMBSTONE } from '../../lib/session/codec.ts'
+import { TOMBSTONE } from '../../lib/storage/stored-form.ts'
 import { fewOrMany } from '../support/few-or-many.ts'
 import { draw, type Plan } from './plan.ts'
 import { kindOf, shrink } from './shrink.ts'

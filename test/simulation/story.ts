@@ -1,5 +1,5 @@
 import { EXISTS, NOT_FOUND } from '../../lib/memcached/reply.ts'
-import { TOMBSTONE } from '../../lib/session/codec.ts'
+import { TOMBSTONE } from '../../lib/storage/stored-form.ts'
 import type { Fault } from './plan.ts'
 import type { Answer, Command } from './server.ts'
 import { BEGINNING, type Clock, type VirtualTime } from './virtual-time.ts'

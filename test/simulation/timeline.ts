@@ -1,4 +1,4 @@
-import { TOMBSTONE } from '../../lib/session/codec.ts'
+import { TOMBSTONE } from '../../lib/storage/stored-form.ts'
 import type { Change } from './server.ts'
 import { type Leaves, leavesOf, type Path } from './session.ts'
 

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { SessionData } from 'express-session'
 import { afterAll } from 'vitest'
 import { MemcachedStore, type MemcachedStoreOptions } from '../../lib/index.ts'
-import { Keys } from '../../lib/session/key.ts'
+import { Keys } from '../../lib/storage/keys.ts'
 import { RawMemcached } from '../contract/raw-memcached.ts'
 
 /** Milliseconds of Unix time so long ago that no login of then can still be on its way. */

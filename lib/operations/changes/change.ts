@@ -1,6 +1,6 @@
+import type { ConflictOutcome } from '../../events.ts'
 import type { Lifetime } from '../../session/expiry.ts'
 import type { SessionRecord } from '../../storage/record.ts'
-import type { ConflictOutcome } from '../context.ts'
 
 /** What is to lie under a session's id. */
 export interface Draft {

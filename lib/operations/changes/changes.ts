@@ -1,7 +1,8 @@
 import { ConnectionLostError } from '../../errors.ts'
-import { checkId } from '../../session/key.ts'
 import { SessionRecord } from '../../storage/record.ts'
-import type { Context, Done } from '../context.ts'
+import { checkId } from '../../storage/session-id.ts'
+import type { ChangeQueues, Context } from '../context.ts'
+import type { Done } from '../done.ts'
 import type { Change, Decision, Draft } from './change.ts'
 import { decide, Entry } from './entry.ts'
 import { Queue } from './queue.ts'
@@ -11,7 +12,7 @@ import { fail, follow, isUnlisted, isWritten, settle, write } from './settle.ts'
  * The changes of all sessions. The first of a session is written at once, on what its request read; those
  * that come meanwhile wait in a queue, are worked out together, and written as one.
  */
-export class Changes {
+export class Changes implements ChangeQueues {
   /** What is under way, by session id: one change that was first, or a queue. */
   readonly #busy: Map<string, Entry | Queue> = new Map()
 
@@ -35,7 +36,7 @@ export class Changes {
   }
 
   /** Goes on with a change that had been set aside. */
-  resume(context: Context, sid: string, entry: Entry): void {
+  #resume(context: Context, sid: string, entry: Entry): void {
     const busy = this.#busy.get(sid)
     if (busy !== undefined) this.#queue(context, sid, busy).push(entry)
     else this.#queue(context, sid, entry).start(null, null)
@@ -44,7 +45,10 @@ export class Changes {
   /** The queue of a session, with what is under way as its first. */
   #queue(context: Context, sid: string, busy: Entry | Queue): Queue {
     if (busy instanceof Queue) return busy
-    const queue = new Queue(context, sid, busy, () => this.#busy.delete(sid))
+    const queue = new Queue(context, sid, busy, {
+      idle: () => this.#busy.delete(sid),
+      resume: entry => this.#resume(context, sid, entry),
+    })
     this.#busy.set(sid, queue)
     return queue
   }

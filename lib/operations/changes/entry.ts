@@ -1,7 +1,7 @@
 import type { AsyncResource } from 'node:async_hooks'
 import { asError } from '../../errors.ts'
 import type { SessionRecord } from '../../storage/record.ts'
-import type { Done } from '../context.ts'
+import type { Done } from '../done.ts'
 import type { Change, Decision, Draft } from './change.ts'
 
 /** A change, and who waits for it. */

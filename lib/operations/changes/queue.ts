@@ -2,8 +2,8 @@ import { AsyncResource } from 'node:async_hooks'
 import { asError, ConnectionLostError, MemcachedStoreError } from '../../errors.ts'
 import { pause } from '../../pause.ts'
 import { SessionRecord } from '../../storage/record.ts'
-import type { Context, Done } from '../context.ts'
-import { enlist } from '../users/enlist.ts'
+import type { Context } from '../context.ts'
+import type { Done } from '../done.ts'
 import type { Change, Decision, Draft } from './change.ts'
 import { decide, Entry } from './entry.ts'
 import { fail, follow, isUnlisted, isWritten, settle, type WriteResult, write } from './settle.ts'
@@ -44,6 +44,14 @@ export interface Lost {
   readonly remaining: number
 }
 
+/** Told by a queue. */
+export interface QueueOwner {
+  /** Nobody waits any more. */
+  idle(): void
+  /** A change that had been set aside can go on. */
+  resume(entry: Entry): void
+}
+
 /**
  * The changes of one session in this process, in their order. One write is on its way at a time, on the
  * condition that what it was worked out on is still there; all that wait are in the next one. Where the
@@ -52,7 +60,7 @@ export interface Lost {
 export class Queue {
   readonly #context: Context
   readonly #sid: string
-  readonly #onIdle: () => void
+  readonly #owner: QueueOwner
   #group: Entry[]
   #waiting: Entry[] = []
   #readers: Reader[] = []
@@ -62,12 +70,12 @@ export class Queue {
   #getsOn = false
   readonly #ticker: NodeJS.Timeout
 
-  /** @param first - what is under way. @param onIdle - called once nobody waits any more. */
-  constructor(context: Context, sid: string, first: Entry, onIdle: () => void) {
+  /** @param first - what is under way. */
+  constructor(context: Context, sid: string, first: Entry, owner: QueueOwner) {
     this.#context = context
     this.#sid = sid
     this.#group = [first]
-    this.#onIdle = onIdle
+    this.#owner = owner
     this.#ticker = setInterval(() => this.#tick(), context.settings.timeout / TICKS)
   }
 
@@ -103,7 +111,7 @@ export class Queue {
   #stop(): void {
     this.#group = []
     clearInterval(this.#ticker)
-    this.#onIdle()
+    this.#owner.idle()
     this.#release(() => true)
   }
 
@@ -270,7 +278,7 @@ export class Queue {
       clearTimeout(expiry)
       if (entry.isOver) return
       entry.late = { on, decision: found }
-      this.#context.changes.resume(this.#context, this.#sid, entry)
+      this.#owner.resume(entry)
     })
     return null
   }
@@ -294,8 +302,9 @@ export class Queue {
   }
 
   async #list({ parts }: Plan, { user, lifetime }: Draft): Promise<void> {
-    if (user === undefined || lifetime === null) return
-    const at = await enlist(this.#context, user, this.#sid, lifetime)
+    const { users } = this.#context
+    if (users === undefined || user === undefined || lifetime === null) return
+    const at = await users.enlist(user, this.#sid, lifetime)
     for (const { entry } of parts) entry.change.listed?.(at)
   }
 

@@ -1,8 +1,7 @@
 import type { MemcachedStoreError } from '../../errors.ts'
 import type { SessionRecord } from '../../storage/record.ts'
+import { knownUser } from '../../users/user-of.ts'
 import type { Context } from '../context.ts'
-import { keepListed } from '../users/enlist.ts'
-import { knownUser } from '../users/user-of.ts'
 import type { Decision, Draft } from './change.ts'
 import { type Entry, finish } from './entry.ts'
 
@@ -17,7 +16,7 @@ export function write(
   over: SessionRecord,
   done: (error: MemcachedStoreError | null, result: WriteResult) => void,
 ): void {
-  if (lifetime === null) sessions.bury(sid, text, over, done)
+  if (lifetime === null) sessions.writeTombstone(sid, text, over, done)
   else sessions.write(sid, text, lifetime.left + lifetime.slack, over, done)
 }
 
@@ -39,7 +38,7 @@ export function isUnlisted(
 /** A draft has been written: what goes on beside the request. */
 export function follow(context: Context, sid: string, { lifetime, user }: Draft): void {
   if (lifetime === null) context.touched.forget(sid)
-  else keepListed(context, user, sid, lifetime)
+  else context.users?.keepListed(user, sid, lifetime)
 }
 
 /**

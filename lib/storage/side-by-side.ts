@@ -1,4 +1,4 @@
-import type { MemcachedNode } from '../../memcached/node.ts'
+import type { MemcachedNode } from '../memcached/node.ts'
 
 /** Does something with every server at once. The first failure stops the others. */
 export async function onEach(

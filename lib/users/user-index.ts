@@ -10,7 +10,7 @@ export interface Entry {
 
 /** Which sessions are a user's, as it is stored: an entry says that a session may be the user's, not that it lives. */
 export interface UserIndex {
-  /** Milliseconds until which memcached keeps it. */
+  /** Milliseconds of Unix time until which it is kept. */
   readonly until: number
   /** {@link Entry.at} of the latest entry ever. */
   readonly last: number

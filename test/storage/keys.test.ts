@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { Keys } from '../../lib/session/key.ts'
+import { Keys } from '../../lib/storage/keys.ts'
 
 const plain: fc.Arbitrary<string> = fc.stringMatching(/^[!-~]{1,260}$/)
 const any: fc.Arbitrary<string> = fc.oneof(

@@ -1,5 +1,5 @@
-import type { MemcachedNode } from '../../memcached/node.ts'
-import type { ListedItem } from '../../memcached/walk.ts'
+import type { MemcachedNode } from '../memcached/node.ts'
+import type { ListedItem } from '../memcached/walk.ts'
 
 /** Keys of one server that are held at a time: some 20 MB. */
 const MOST_KEYS = 150_000

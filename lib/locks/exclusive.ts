@@ -1,10 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Session, SessionData } from 'express-session'
-import { asError, MemcachedStoreError } from '../../errors.ts'
-import { revisionOf } from '../../session/revision.ts'
-import type { Context } from '../context.ts'
+import { asError, MemcachedStoreError } from '../errors.ts'
 import type { Lease } from './lease.ts'
-import { acquire, type LockOptions, type LockSettings, readLockOptions, release } from './lock.ts'
+import { type LockOptions, type LockSettings, readLockOptions } from './lock-options.ts'
+import type { Locks } from './locks.ts'
 
 declare global {
   namespace Express {
@@ -32,8 +31,15 @@ export type ExclusiveMiddleware = (
 /** How often a response whose client has gone is looked at, in milliseconds: Node tells nothing of its end. */
 const LOOK_AGAIN = 20
 
+/** Was this session read from the store, or stored there? */
+export type IsStored = (session: Session, sid: string) => boolean
+
 /** See `MemcachedStore.exclusive`. */
-export function exclusive(context: Context, options: LockOptions | undefined): ExclusiveMiddleware {
+export function exclusive(
+  locks: Locks,
+  isStored: IsStored,
+  options: LockOptions | undefined,
+): ExclusiveMiddleware {
   const settings = readLockOptions(options)
   return (req, res, next) => {
     // What runs under the lock already need not wait for itself.
@@ -41,7 +47,7 @@ export function exclusive(context: Context, options: LockOptions | undefined): E
       next()
       return
     }
-    enter(context, settings, req, res).then(
+    enter(locks, isStored, settings, req, res).then(
       entered => {
         if (entered) process.nextTick(next)
       },
@@ -58,7 +64,8 @@ export function exclusive(context: Context, options: LockOptions | undefined): E
 
 /** False where nobody waits for the response any more. */
 async function enter(
-  context: Context,
+  locks: Locks,
+  isStored: IsStored,
   settings: LockSettings,
   req: SessionRequest,
   res: ServerResponse,
@@ -71,14 +78,14 @@ async function enter(
       'There is no session to lock: `req.session` is undefined',
     )
   }
-  const lease = await acquire(context, sid, settings)
+  const lease = await locks.acquire(sid, settings)
   if (res.closed || res.writableEnded) {
-    await release(context, sid, lease)
+    await locks.release(sid, lease)
     return false
   }
-  releaseAfter(res, settings, lease, () => release(context, sid, lease))
+  releaseAfter(res, settings, lease, () => locks.release(sid, lease))
   req.exclusive = lease.signal
-  await refresh(context, req, sid)
+  await refresh(req, isStored(req.session, sid))
   return true
 }
 
@@ -115,9 +122,8 @@ function releaseAfter(
 }
 
 /** Makes `req.session` what is stored now, with what the request has changed in it so far. */
-async function refresh(context: Context, req: SessionRequest, sid: string): Promise<void> {
+async function refresh(req: SessionRequest, isStored: boolean): Promise<void> {
   const session = req.session as Session
-  const isStored = revisionOf(session, context.sessions, sid) !== undefined
   if (isStored) await saved(session)
   const failure = await new Promise<unknown>(resolve => session.reload(resolve))
   if (failure instanceof MemcachedStoreError) throw failure

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest'
 import type { MemcachedNode } from '../../lib/memcached/node.ts'
 import type { ListedItem, WalkOptions } from '../../lib/memcached/walk.ts'
-import { type Choose, pages } from '../../lib/operations/listing/pages.ts'
+import { type Choose, pages } from '../../lib/storage/pages.ts'
+import { sidOf } from '../listing/fill.ts'
 import { fewOrMany } from '../support/few-or-many.ts'
-import { sidOf } from './fill.ts'
 
 const COUNT = fewOrMany(4_000, 10_000)
 const keys: string[] = Array.from({ length: COUNT }, (_, number) => `sess:${sidOf(number)}`)

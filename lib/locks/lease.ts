@@ -1,35 +1,40 @@
-import { ConnectionLostError, MemcachedStoreError } from '../../errors.ts'
-import type { Item, ReplyCallback } from '../../memcached/node.ts'
-import { EXISTS, OK, type Reply } from '../../memcached/reply.ts'
-import type { Context } from '../context.ts'
-import { replied } from '../replied.ts'
+import { ConnectionLostError, MemcachedStoreError } from '../errors.ts'
+import type { DeleteOutcome, Records, SideRecord, WriteOutcome } from '../storage/storage.ts'
 
-/**
- * memcached's clock ticks in whole seconds, so that what is set for 2 s lives for something between 1
- * and 2; what is set for 1 s may go at once.
- */
-const SHORTEST = 2
+/** What is kept is kept for up to a second more than it is sure to be, so that this is the shortest lease. In seconds. */
+const MIN_SECONDS = 2
 /** So often in a row the lock is found to be ours and yet of another version: no connection breaks more often. */
-const MOST_ATTEMPTS = 5
+const MAX_ATTEMPTS = 5
 /** Milliseconds between two looks for what a lost request has left behind; they double up to the longest. */
 const FIRST_LOOK = 100
-const LONGEST_LOOK = 5000
+const MAX_LOOK = 5000
 /** So many answers that there is nothing of ours end them: what was on its way has come by then. */
 const ENOUGH_LOOKS = 2
 
-/** The lock of a session while it is held: an item of memcached with the holder's token. */
+/** What a lease is told of, and tells. */
+export interface LeaseOwner {
+  /** Will nobody look after what is left behind? */
+  readonly isClosed: boolean
+  /** The lock was lost while it was held. */
+  lost(sid: string): void
+  /** Nothing of it is left. */
+  ended(lease: Lease): void
+}
+
+/** The lock of a session while it is held: a record with the holder's token. */
 export class Lease {
-  readonly #context: Context
+  readonly #records: Records
+  readonly #owner: LeaseOwner
   readonly #sid: string
   readonly #token: string
-  /** What memcached is told. */
+  /** Within so many seconds it is free should this process die. */
   readonly #seconds: number
   /** Milliseconds for which the lock is sure to be ours after it was set. */
   readonly #sure: number
   readonly #controller: AbortController = new AbortController()
   #taking: Promise<boolean> | undefined
   /** The lock as it is stored; undefined while we do not have it. */
-  #item: Reply | undefined
+  #item: SideRecord | undefined
   /** When it may be gone unless it is renewed: a time of `performance.now()`. */
   #until = 0
   #timer: NodeJS.Timeout | undefined
@@ -40,11 +45,12 @@ export class Lease {
   #unsureUntil = 0
 
   /** @param seconds - until the lock is free should this process die. */
-  constructor(context: Context, sid: string, token: string, seconds: number) {
-    this.#context = context
+  constructor(records: Records, owner: LeaseOwner, sid: string, token: string, seconds: number) {
+    this.#records = records
+    this.#owner = owner
     this.#sid = sid
     this.#token = token
-    this.#seconds = Math.max(Math.ceil(seconds), SHORTEST)
+    this.#seconds = Math.max(Math.ceil(seconds), MIN_SECONDS)
     this.#sure = (this.#seconds - 1) * 1000
   }
 
@@ -89,20 +95,7 @@ export class Lease {
         'The lock of a session was lost while it was held: another request may have come in between',
       ),
     )
-    this.#context.emit('conflict', this.#sid, { outcome: 'lease-lost' })
-  }
-
-  get #key(): string {
-    return this.#context.keys.ofLock(this.#sid)
-  }
-
-  get #lock(): Item {
-    return { key: this.#key, value: this.#token, flags: 0, expiration: this.#seconds }
-  }
-
-  /** A lock lives where its session lives, so that they can be reached, or not, together. */
-  get #home(): ReturnType<Context['cluster']['home']> {
-    return this.#context.cluster.home(this.#context.keys.of(this.#sid))
+    this.#owner.lost(this.#sid)
   }
 
   get #isUnsure(): boolean {
@@ -120,29 +113,37 @@ export class Lease {
     return true
   }
 
-  /** The item, or null where somebody else has the lock. */
-  async #add(): Promise<Reply | null> {
+  /** The lock, or null where somebody else has it. */
+  async #add(): Promise<SideRecord | null> {
     try {
-      const reply = await this.#write(done => this.#home.write('add', this.#lock, null, done))
-      if (reply.status === OK) return reply
+      const added = await this.#write(null)
+      if (typeof added === 'object') return added
     } catch (error) {
       if (!(error instanceof ConnectionLostError)) throw error
     }
     // Whose is it? The reply was lost, or one of before was, and that request has succeeded since.
-    return this.#isUnsure && (await this.#find()) ? (this.#item as Reply) : null
+    return this.#isUnsure && (await this.#find()) ? (this.#item as SideRecord) : null
   }
 
-  /** Sends a request that sets or deletes the lock, and keeps in mind that one without an answer may be carried out yet. */
-  async #write(send: (done: ReplyCallback) => void): Promise<Reply> {
+  #write(over: SideRecord | null): Promise<WriteOutcome> {
+    return this.#minded(this.#records.write(this.#sid, this.#token, this.#sure, over))
+  }
+
+  #delete(): Promise<DeleteOutcome> {
+    return this.#records.delete(this.#sid, this.#item as SideRecord)
+  }
+
+  /** Keeps in mind that a request without an answer may be carried out yet. */
+  async #minded<T>(request: Promise<T>): Promise<T> {
     try {
-      return await replied(send)
+      return await request
     } catch (error) {
       if (!wasNotSent(error)) this.#unsureUntil = performance.now() + (this.#seconds + 1) * 1000
       throw error
     }
   }
 
-  #keep(item: Reply, sent: number): void {
+  #keep(item: SideRecord, sent: number): void {
     this.#item = item
     this.#until = sent + this.#sure
     this.#renewSoon()
@@ -166,18 +167,17 @@ export class Lease {
 
   /** Sets the lock again if it is still ours. */
   async #extend(): Promise<boolean> {
-    for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
+    for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
       const sent = performance.now()
-      const { version } = this.#item as Reply
-      const reply = await this.#write(done => this.#home.write('replace', this.#lock, version, done))
-      if (reply.status === OK) {
+      const extended = await this.#write(this.#item as SideRecord)
+      if (typeof extended === 'object') {
         // Whatever was on its way before was conditional on what this has replaced.
         this.#unsureUntil = 0
-        this.#keep(reply, sent)
+        this.#keep(extended, sent)
         return true
       }
       // An earlier renewal whose reply was lost may have changed it; or the version was of a connection that is gone.
-      if (reply.status !== EXISTS || !(await this.#find())) break
+      if (extended === 'missing' || !(await this.#find())) break
     }
     this.#item = undefined
     return false
@@ -190,17 +190,16 @@ export class Lease {
     clearTimeout(this.#timer)
     if (this.#item !== undefined && !this.#isLost) await this.#free()
     if (this.#isUnsure) void this.#lookAfter()
-    else this.#context.locks.remove(this)
+    else this.#owner.ended(this)
   }
 
   async #free(): Promise<void> {
     let repeated = false
-    for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
+    for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
       try {
-        const { version } = this.#item as Reply
-        const reply = await this.#write(done => this.#home.delete(this.#key, version, done))
-        if (reply.status === OK) return
-        if (reply.status !== EXISTS || !(await this.#find())) {
+        const outcome = await this.#minded(this.#delete())
+        if (outcome === 'deleted') return
+        if (outcome === 'missing' || !(await this.#find())) {
           // After a lost reply, a lock that is gone is one that was freed.
           if (!repeated) this.lose()
           return
@@ -216,13 +215,9 @@ export class Lease {
   /** Frees, in the background, what a request of unknown outcome may have left behind. */
   async #lookAfter(): Promise<void> {
     let looks = 0
-    for (
-      let wait = FIRST_LOOK;
-      this.#isUnsure && looks < ENOUGH_LOOKS;
-      wait = Math.min(wait * 2, LONGEST_LOOK)
-    ) {
+    for (let wait = FIRST_LOOK; this.#isUnsure && looks < ENOUGH_LOOKS; wait = Math.min(wait * 2, MAX_LOOK)) {
       await new Promise(resolve => setTimeout(resolve, wait).unref())
-      if (this.#context.locks.isClosed) break
+      if (this.#owner.isClosed) break
       try {
         if (await this.#freeIfOurs()) break
         looks++
@@ -230,21 +225,19 @@ export class Lease {
         // Cannot be reached: later.
       }
     }
-    this.#context.locks.remove(this)
+    this.#owner.ended(this)
   }
 
   async #freeIfOurs(): Promise<boolean> {
     if (!(await this.#find())) return false
-    const { version } = this.#item as Reply
-    const reply = await replied(done => this.#home.delete(this.#key, version, done))
-    return reply.status === OK
+    return (await this.#delete()) === 'deleted'
   }
 
   /** Is the lock still ours? Takes up its version then. */
   async #find(): Promise<boolean> {
-    const reply = await replied(done => this.#home.get(this.#key, done))
-    if (reply.status !== OK || reply.text !== this.#token) return false
-    this.#item = reply
+    const found = await this.#records.read(this.#sid)
+    if (found?.text !== this.#token) return false
+    this.#item = found
     return true
   }
 }

@@ -1,15 +1,5 @@
 import type { MemcachedNode } from '../memcached/node.ts'
 import type { Statistics } from '../memcached/statistics.ts'
-import type { Context } from './context.ts'
-import type { Counts } from './counts.ts'
-
-/** What `stats()` gives. */
-export interface StoreStats {
-  /** One entry per server, in the order of the option. */
-  readonly servers: readonly (ServerStats | UnreachableServer)[]
-  /** What this process has done since the store was made. */
-  readonly counts: Counts
-}
 
 /** A server that answered, with what it tells of itself: numbers of all its clients. */
 export interface ServerStats {
@@ -43,9 +33,8 @@ export interface UnreachableServer {
 }
 
 /** Asks every server at once, over a new connection. A server that does not answer fails nothing. */
-export async function stats(context: Context): Promise<StoreStats> {
-  const servers = await Promise.all(context.cluster.nodes.map(ask))
-  return { servers, counts: { ...context.counts } }
+export function askServers(nodes: readonly MemcachedNode[]): Promise<(ServerStats | UnreachableServer)[]> {
+  return Promise.all(nodes.map(ask))
 }
 
 async function ask(node: MemcachedNode): Promise<ServerStats | UnreachableServer> {

@@ -1,5 +1,5 @@
 import type { SessionData } from 'express-session'
-import type { Settings } from '../../options.ts'
+import type { Settings } from '../options.ts'
 
 /**
  * Whose session this is; undefined where it is nobody's, or without the option `userOf`.

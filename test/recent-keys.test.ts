@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { afterEach, describe, expect, inject, test, vi } from 'vitest'
 import { MemcachedStore } from '../lib/index.ts'
-import { Recent } from '../lib/operations/recent.ts'
+import { RecentKeys } from '../lib/recent-keys.ts'
 import { sessionOf } from './contract/calls.ts'
 import { OPCODE } from './support/frames.ts'
 import { TcpProxy } from './support/proxy.ts'
@@ -18,7 +18,7 @@ afterEach(() => {
 describe('what was noted', () => {
   test('is known for a span, and again when noted again', () => {
     vi.useFakeTimers({ toFake: ['performance'] })
-    const recent = new Recent<string>(10)
+    const recent = new RecentKeys<string>(10)
     expect([recent.within('a', 100), recent.find('a', 100)]).toEqual([false, undefined])
     recent.note('a', 'first')
     vi.advanceTimersByTime(99)
@@ -32,7 +32,7 @@ describe('what was noted', () => {
   })
 
   test('longest ago is forgotten first', () => {
-    const recent = new Recent(2)
+    const recent = new RecentKeys(2)
     for (const key of ['a', 'b', 'a', 'c']) recent.note(key)
     expect(['a', 'b', 'c'].map(key => recent.within(key, HOUR))).toEqual([true, false, true])
   })

@@ -2,12 +2,12 @@
  * A small bounded memory of what happened to a key last. Counts time that only moves forward: a clock that
  * is set back must not make a moment last for hours.
  */
-export class Recent<T = undefined> {
-  readonly #most: number
+export class RecentKeys<T = undefined> {
+  readonly #max: number
   readonly #notes: Map<string, Note<T>> = new Map()
 
-  constructor(most: number) {
-    this.#most = most
+  constructor(max: number) {
+    this.#max = max
   }
 
   /** Has this key been noted in the last so many milliseconds? */
@@ -25,7 +25,7 @@ export class Recent<T = undefined> {
     // A Map keeps the order of insertion, so the first key is the one noted longest ago.
     this.#notes.delete(key)
     this.#notes.set(key, { at: performance.now(), what })
-    if (this.#notes.size > this.#most) {
+    if (this.#notes.size > this.#max) {
       for (const oldest of this.#notes.keys()) {
         this.#notes.delete(oldest)
         break

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
+import { MAX_KEY } from './limits.ts'
+import { checkId } from './session-id.ts'
 
-/** memcached refuses longer keys, and closes the connection (protocol.txt, "Keys"). */
-const LONGEST_KEY = 250
 /*
  * What follows the prefix in keys that do not show an id. An id that itself begins so is hashed too,
  * so that none of them ever meet.
@@ -15,25 +15,20 @@ const LOCK = '!'
 /** An id as it may stand in a key: so that every protocol and tool can spell it, and with no mark. */
 const PLAIN = /^[\x22\x24-\x3f\x41-\x7e][\x21-\x7e]*$/
 
-/** @throws TypeError - for an id that is no string. */
-export function checkId(sid: unknown): asserts sid is string {
-  if (typeof sid !== 'string') throw new TypeError(`Expected \`sid\` to be a string, got (${typeof sid})`)
-}
-
 /** Session id to memcached key. Ids that cannot be part of a key are replaced by their hash. */
 export class Keys {
   readonly prefix: string
-  readonly #longestId: number
+  readonly #maxId: number
 
   constructor(prefix: string) {
     this.prefix = prefix
-    this.#longestId = LONGEST_KEY - prefix.length
+    this.#maxId = MAX_KEY - prefix.length
   }
 
   /** @throws TypeError - for an id that is no string. */
   of(sid: string): string {
     checkId(sid)
-    return sid.length <= this.#longestId && PLAIN.test(sid) ? this.prefix + sid : this.#marked(HASHED, sid)
+    return sid.length <= this.#maxId && PLAIN.test(sid) ? this.prefix + sid : this.#marked(HASHED, sid)
   }
 
   /** Where a user's sessions are listed. Hashed: any string names a user, and no name shows in a key. */
@@ -52,7 +47,7 @@ export class Keys {
     return key.startsWith(this.prefix) && mark !== undefined && mark !== USER && mark !== LOCK
   }
 
-  /** Does this key hide its id? Then the value tells it: see the codec. */
+  /** Does this key hide its id? Then the value tells it: see `stored-form.ts`. */
   isHashed(key: string): boolean {
     return key.startsWith(HASHED, this.prefix.length)
   }

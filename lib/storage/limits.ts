@@ -1,0 +1,11 @@
+/** memcached refuses longer keys, and closes the connection (protocol.txt, "Keys"). */
+export const MAX_KEY = 250
+
+/**
+ * What memcached adds to key and value: a header of 48 bytes, 8 for the CAS token, 4 for flags, and
+ * three of line ends (memcached 1.6, items.c, `item_make_header`).
+ */
+export const ITEM_OVERHEAD = 63
+
+/** More than that and a key take together. */
+export const MAX_OVERHEAD = 320

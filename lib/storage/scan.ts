@@ -1,0 +1,128 @@
+import type { Cluster } from '../cluster/cluster.ts'
+import type { MemcachedNode } from '../memcached/node.ts'
+import { OK, type Reply } from '../memcached/reply.ts'
+import type { ListedItem } from '../memcached/walk.ts'
+import type { Keys } from './keys.ts'
+import { type Choose, pages } from './pages.ts'
+import { fromEach, onEach } from './side-by-side.ts'
+import type { ScannedRecord } from './storage.ts'
+import { recordIn, splitName } from './stored-form.ts'
+
+/** Values that are asked for at a time, and their bytes. */
+const MAX_VALUES = 128
+const MAX_BYTES: number = 256 * 1024
+/**
+ * A tombstone takes some 80 bytes and its key, 63 of them memcached's own (see `limits.ts`); another build
+ * may add more or less. What an express-session needs is above this: its cookie alone has 70 bytes.
+ */
+const MAX_TOMBSTONE = 128
+/** Seconds: an item outlives its session by up to 3, and the clocks of two machines differ. */
+const NEARLY_OVER = 10
+/** Deletes that are on their way at a time. */
+const DELETES_AT_ONCE = 256
+
+/** See `Sessions.scan`. */
+export function scan(
+  cluster: Cluster,
+  keys: Keys,
+  alive: ((sid: string) => void) | undefined,
+): AsyncGenerator<ScannedRecord[], void, undefined> {
+  const soon = Date.now() / 1000 + NEARLY_OVER
+  return fromEach(cluster.nodes, (node, signal) => {
+    const choose: Choose = (item, isFirst) => {
+      if (!isSession(cluster, keys, node, item)) return false
+      if (alive === undefined || isDoubtful(keys, item, soon)) return true
+      if (isFirst) alive(idIn(keys, item.key))
+      return false
+    }
+    return readFrom(node, keys, choose, signal)
+  })
+}
+
+/** Deletes every key under the prefix, and nothing else. */
+export function clear(cluster: Cluster, keys: Keys): Promise<void> {
+  return onEach(cluster.nodes, async (node, signal) => {
+    for await (const page of pages(node, keys.prefix, () => true, signal)) {
+      for (let at = 0; at < page.length; at += DELETES_AT_ONCE) {
+        await deleteAll(node, page.slice(at, at + DELETES_AT_ONCE))
+      }
+    }
+  })
+}
+
+/** A session, or its tombstone, where `get` looks for it: one left behind by a change of `servers` is not seen. */
+function isSession(cluster: Cluster, keys: Keys, node: MemcachedNode, { key }: ListedItem): boolean {
+  return keys.isSession(key) && (cluster.nodes.length === 1 || cluster.home(key) === node)
+}
+
+/** Does its key not tell whether it is a living session's? So with tombstones, sessions about to end, and hashed ids. */
+function isDoubtful(keys: Keys, { key, size, expires }: ListedItem, soon: number): boolean {
+  return size <= key.length + MAX_TOMBSTONE || expires <= soon || keys.isHashed(key)
+}
+
+/** What lies under the chosen keys of a server. */
+async function* readFrom(
+  node: MemcachedNode,
+  keys: Keys,
+  choose: Choose,
+  signal: AbortSignal,
+): AsyncGenerator<ScannedRecord[], void, undefined> {
+  for await (const page of pages(node, keys.prefix, choose, signal)) {
+    for (const batch of batches(page)) yield await readBatch(node, keys, batch)
+  }
+}
+
+function* batches(page: readonly ListedItem[]): Generator<ListedItem[], void, undefined> {
+  let batch: ListedItem[] = []
+  let bytes = 0
+  for (const item of page) {
+    batch.push(item)
+    bytes += item.size
+    if (batch.length === MAX_VALUES || bytes >= MAX_BYTES) {
+      yield batch
+      batch = []
+      bytes = 0
+    }
+  }
+  if (batch.length > 0) yield batch
+}
+
+function readBatch(node: MemcachedNode, keys: Keys, items: readonly ListedItem[]): Promise<ScannedRecord[]> {
+  return new Promise((resolve, reject) => {
+    const found: ScannedRecord[] = []
+    let left = items.length
+    for (const { key } of items) {
+      const askedAt = performance.now()
+      node.get(key, (error, reply) => {
+        if (error !== null) {
+          reject(error)
+          return
+        }
+        const scanned = toScanned(keys, key, reply as Reply, askedAt)
+        if (scanned !== null) found.push(scanned)
+        if (--left === 0) resolve(found)
+      })
+    }
+  })
+}
+
+function toScanned(keys: Keys, key: string, reply: Reply, askedAt: number): ScannedRecord | null {
+  if (reply.status !== OK) return null
+  const sid = keys.isHashed(key) ? splitName(reply.text)?.sid : idIn(keys, key)
+  return sid === undefined ? null : { sid, record: recordIn(reply), askedAt }
+}
+
+function idIn(keys: Keys, key: string): string {
+  return key.slice(keys.prefix.length)
+}
+
+function deleteAll(node: MemcachedNode, items: readonly ListedItem[]): Promise<unknown> {
+  return Promise.all(
+    items.map(
+      ({ key }) =>
+        new Promise<void>((resolve, reject) => {
+          node.delete(key, null, error => (error === null ? resolve() : reject(error)))
+        }),
+    ),
+  )
+}
