@@ -1,22 +1,16 @@
 import type { ServerAddress } from '../memcached/address.ts'
 import { Inspector } from '../memcached/inspector.ts'
-import type { Statistics } from '../memcached/statistics.ts'
 import { Keys } from '../storage/keys.ts'
+import type { Examination } from './examination.ts'
 import { findings } from './findings.ts'
 import { Progress, type Terminal } from './progress.ts'
-import { describeServer, formatFinding, inWords } from './report.ts'
+import { describeServer, formatFinding } from './report.ts'
+import { inWords } from './words.ts'
 
 /** Exit codes. */
 const FINE = 0
 const FINDINGS = 1
 export const COULD_NOT_CHECK = 2
-
-/** What was seen of a server. */
-export interface Examination {
-  readonly statistics: Statistics
-  /** Keys of sessions and the bytes of the largest; or why they could not be listed. */
-  readonly sessions: { readonly keys: number; readonly largest: number } | Error
-}
 
 /**
  * Looks at each server, prints what it saw and what to do about it, and gives the exit code.

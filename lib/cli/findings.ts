@@ -1,5 +1,5 @@
-import type { Examination } from './doctor.ts'
-import { bytes, count, percent } from './report.ts'
+import type { Examination } from './examination.ts'
+import { bytes, count, percent } from './words.ts'
 
 /** Something to do. */
 export interface Finding {

@@ -22,7 +22,7 @@ export interface Lifetime {
   readonly slack: number
 }
 
-/** How long sessions live, and what of it memcached is told. Times are milliseconds unless said otherwise. */
+/** How long sessions live, and what of it the storage is told. Times are milliseconds unless said otherwise. */
 export class Expiry {
   readonly #ttl: number | TtlFunction
   readonly #touchAfter: number | undefined
@@ -76,7 +76,7 @@ export class Expiry {
   #slack(cookie: SessionData['cookie'], expires: number | undefined, left: number): number {
     const slack =
       this.#touchAfter ?? Math.min(Math.max(this.#whole(cookie, expires, left), 0) / 100, MOST_SLACK)
-    // What memcached alone ends lives for whole seconds, rounded up: a fraction would cost it one more.
+    // What the storage alone ends lives for whole seconds, rounded up: a fraction would cost it one more.
     return expires === undefined || typeof this.#ttl === 'function' ? slack - (slack % 1000) : slack
   }
 
@@ -88,8 +88,8 @@ export class Expiry {
   }
 
   /**
-   * What the cookie's date says of a session that was read: memcached's own clock has whole seconds, the
-   * cookie has milliseconds. A `ttl` function stands above the cookie: then memcached decides alone. With
+   * What the cookie's date says of a session that was read: the storage's own clock has whole seconds, the
+   * cookie has milliseconds. A `ttl` function stands above the cookie: then the storage decides alone. With
    * a cookie that is invalid express-session could neither answer the request nor save the session.
    */
   judge(session: SessionData): 'alive' | 'over' | 'invalid' {

@@ -7,7 +7,7 @@ import express, { type RequestHandler } from 'express'
 import session, { type SessionData } from 'express-session'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
 import { MemcachedStore, type MemcachedStoreOptions } from '../../lib/index.ts'
-import { Browser } from '../exclusive/browser.ts'
+import { Browser } from '../locks/browser.ts'
 
 const memcached = inject('memcached')
 

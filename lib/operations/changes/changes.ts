@@ -22,7 +22,7 @@ export class Changes implements ChangeQueues {
     const busy = this.#busy.get(sid)
     if (busy !== undefined)
       this.#queue(context, sid, busy).add(change as Change<unknown>, done as Done<unknown>)
-    else this.#begin(context, sid, new Entry(change as Change<unknown>, done as Done<unknown>, null))
+    else this.#begin(context, sid, new Entry(sid, change as Change<unknown>, done as Done<unknown>, null))
   }
 
   /**
@@ -87,7 +87,7 @@ export class Changes implements ChangeQueues {
     write(context, sid, draft, over, (error, result) => {
       if (isWritten(result)) {
         follow(context, sid, draft)
-        settle(context, sid, entry, decision, result, sentAt)
+        settle(context, entry, decision, result, sentAt)
         this.#leave(sid, result)
       } else if (error === null) {
         entry.sent = null
@@ -114,7 +114,7 @@ export class Changes implements ChangeQueues {
     decision: Decision<unknown>,
     known: SessionRecord | null,
   ): void {
-    settle(context, sid, entry, decision, SessionRecord.UNKNOWN, null)
+    settle(context, entry, decision, SessionRecord.UNKNOWN, null)
     this.#leave(sid, known)
   }
 

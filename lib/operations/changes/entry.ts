@@ -6,6 +6,7 @@ import type { Change, Decision, Draft } from './change.ts'
 
 /** A change, and who waits for it. */
 export class Entry {
+  readonly sid: string
   change: Change<unknown>
   done: Done<unknown>
   /** Whose async context its functions and its end belong to; null for the one that runs already. */
@@ -19,7 +20,8 @@ export class Entry {
   late: { readonly on: SessionRecord; readonly decision: Decision<unknown> } | null = null
   isOver = false
 
-  constructor(change: Change<unknown>, done: Done<unknown>, resource: AsyncResource | null) {
+  constructor(sid: string, change: Change<unknown>, done: Done<unknown>, resource: AsyncResource | null) {
+    this.sid = sid
     this.change = change
     this.done = done
     this.resource = resource

@@ -89,7 +89,7 @@ export class Queue {
   }
 
   add(change: Change<unknown>, done: Done<unknown>): void {
-    this.push(new Entry(change, done, new AsyncResource('SESSION_CHANGE')))
+    this.push(new Entry(this.#sid, change, done, new AsyncResource('SESSION_CHANGE')))
   }
 
   wait(task: () => void): void {
@@ -311,7 +311,7 @@ export class Queue {
   #settle({ parts, draft }: Plan, record: SessionRecord, seenAt: number): void {
     this.#getsOn = true
     if (draft !== null) follow(this.#context, this.#sid, draft)
-    for (const { entry, decision } of parts) settle(this.#context, this.#sid, entry, decision, record, seenAt)
+    for (const { entry, decision } of parts) settle(this.#context, entry, decision, record, seenAt)
     this.#release(({ after }) => after.isOver)
   }
 

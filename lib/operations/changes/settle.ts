@@ -48,7 +48,6 @@ export function follow(context: Context, sid: string, { lifetime, user }: Draft)
  */
 export function settle(
   { counts, emit }: Context,
-  sid: string,
   entry: Entry,
   decision: Decision<unknown>,
   record: SessionRecord,
@@ -62,7 +61,7 @@ export function settle(
   if (outcome !== undefined) {
     counts.conflicts++
     if (outcome === 'merged') counts.merges++
-    emit('conflict', sid, { outcome })
+    emit('conflict', entry.sid, { outcome })
   }
   finish(entry, error ?? null, result)
 }

@@ -1,0 +1,28 @@
+const KB = 1024
+
+/** An error with its cause, which says what the system said. */
+export function inWords(error: Error): string {
+  return error.cause instanceof Error ? `${error.message}: ${error.cause.message}` : error.message
+}
+
+export function count(number: number): string {
+  return number.toLocaleString('en')
+}
+
+export function percent(share: number): string {
+  return `${(share * 100).toFixed(share > 0 && share < 0.1 ? 1 : 0)} %`
+}
+
+/** In units of 1,024, as memcached's options have them. */
+export function bytes(number: number): string {
+  if (number < KB) return `${number} bytes`
+  const [unit, size] = number < KB ** 2 ? ['KB', KB] : number < KB ** 3 ? ['MB', KB ** 2] : ['GB', KB ** 3]
+  return `${Number((number / (size as number)).toFixed(1))} ${unit}`
+}
+
+export function duration(seconds: number): string {
+  if (seconds < 120) return `${seconds} s`
+  if (seconds < 7200) return `${Math.floor(seconds / 60)} min`
+  if (seconds < 172_800) return `${Math.floor(seconds / 3600)} h`
+  return `${Math.floor(seconds / 86_400)} days`
+}
