@@ -61,6 +61,7 @@ export class ConnectionLostError extends MemcachedStoreError {
   }
 }
 
+/** To whoever comes after `close`. */
 export function closedError(): MemcachedStoreError {
   return new MemcachedStoreError('ERR_CLOSED', 'The store is closed')
 }

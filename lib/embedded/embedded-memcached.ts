@@ -1,9 +1,9 @@
 import { once } from 'node:events'
 import { type AddressInfo, createServer, isIPv6, type Server, type Socket } from 'node:net'
 import { inspect } from 'node:util'
-import { Connection } from './connection.ts'
-import type { Backend } from './protocol.ts'
-import { generalStatistics, settings, type Traffic } from './statistics.ts'
+import { ClientConnection } from './client-connection.ts'
+import { generalStatistics, settings, type Traffic } from './own-statistics.ts'
+import type { Backend } from './service.ts'
 import { Storage } from './storage.ts'
 
 /** Options of `EmbeddedMemcached.start`. All have defaults; `undefined` is the same as leaving one out. */
@@ -121,7 +121,7 @@ export class EmbeddedMemcached {
         sockets.delete(socket)
         traffic.open = sockets.size
       })
-      new Connection(socket, backend, traffic)
+      new ClientConnection(socket, backend, traffic)
     })
     return new EmbeddedMemcached(server, sockets, port, host)
   }

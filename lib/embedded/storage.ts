@@ -1,5 +1,5 @@
-import { expiresAt } from './expiration.ts'
-import { type Item, itemSize, type Refusal } from './item.ts'
+import { expiresAt } from './expires-at.ts'
+import { type Item, itemSize, type Refusal } from './stored-item.ts'
 
 /** How a value is to be stored: always, only where none is, only over one, only over this very one. */
 export type StoreMode = 'set' | 'add' | 'replace' | { readonly cas: bigint }

@@ -1,9 +1,11 @@
 import { AsyncResource } from 'node:async_hooks'
 import { Utils } from 'memjs'
-import { MemcachedStoreError } from '../errors.ts'
+import { closedError, MemcachedStoreError } from '../errors.ts'
+import { RESPONSE_MAGIC, statusError } from './binary/codes.ts'
 import type { Item, MemcachedNode, ReplyCallback, Version, WriteMode } from './node.ts'
-import { ADD, DELETE, GET, REPLACE, RESPONSE_MAGIC, SET, statusError, TOUCH } from './protocol.ts'
-import { type CasVersion, Reply } from './reply.ts'
+import { Reply } from './reply.ts'
+import { DELETE, GET, OPERATIONS } from './request.ts'
+import { CasVersion } from './version.ts'
 
 /** What the store uses of a memjs `Client`. */
 export interface MemjsClient {
@@ -24,7 +26,6 @@ export interface MemjsResponse {
   val: Buffer
 }
 
-const OPCODES: Record<WriteMode, number> = { set: SET, add: ADD, replace: REPLACE }
 const CAS_OFFSET = 16
 /** memjs counts into the sign bit, where its own encoder throws. */
 const LAST_SEQ = 0x7fff_ffff
@@ -53,17 +54,11 @@ export class ClientNode implements MemcachedNode {
     const extras = Buffer.allocUnsafe(8)
     extras.writeUInt32BE(item.flags, 0)
     extras.writeUInt32BE(item.expiration, 4)
-    this.#perform(OPCODES[mode], item, extras, version as CasVersion | null, done)
+    this.#perform(OPERATIONS[mode], item, extras, version as CasVersion | null, done)
   }
 
   delete(key: string, version: Version | null, done: ReplyCallback): void {
     this.#perform(DELETE, { key, value: '' }, NO_EXTRAS, version as CasVersion | null, done)
-  }
-
-  touch(key: string, expiration: number, done: ReplyCallback): void {
-    const extras = Buffer.allocUnsafe(4)
-    extras.writeUInt32BE(expiration, 0)
-    this.#perform(TOUCH, { key, value: '' }, extras, null, done)
   }
 
   async walk(): Promise<never> {
@@ -93,7 +88,7 @@ export class ClientNode implements MemcachedNode {
     done: ReplyCallback,
   ): void {
     if (this.#closed) {
-      process.nextTick(done, new MemcachedStoreError('ERR_CLOSED', 'The store is closed'), null)
+      process.nextTick(done, closedError(), null)
       return
     }
     const client = this.#client
@@ -127,7 +122,7 @@ export class ClientNode implements MemcachedNode {
         settle(new MemcachedStoreError('ERR_PROTOCOL', 'memjs took a reply for another'), null)
       } else {
         const failure = statusError(response.header.status, this.address)
-        settle(failure, failure === null ? toReply(opcode, client, response) : null)
+        settle(failure, failure === null ? toReply(client, response) : null)
       }
     }
     // memjs answers in the async context of whoever asked first.
@@ -136,19 +131,11 @@ export class ClientNode implements MemcachedNode {
 }
 
 /** memjs does not tell when it replaces a connection, so versions live as long as the client. */
-function toReply(opcode: number, life: object, { header, extras, val }: MemjsResponse): Reply {
-  const flags = extras.length === 4 ? extras.readUInt32BE(0) : 0
+function toReply(life: object, { header, extras, val }: MemjsResponse): Reply {
   const { cas, status } = header
-  return new Reply(
-    opcode,
-    0,
-    status,
-    flags,
-    life,
-    cas.readUInt32BE(0),
-    cas.readUInt32BE(4),
-    val,
-    0,
-    val.length,
-  )
+  const [high, low] = [cas.readUInt32BE(0), cas.readUInt32BE(4)]
+  const version = high === 0 && low === 0 ? null : new CasVersion(life, high, low)
+  const reply = new Reply(status, version, val)
+  if (extras.length === 4) reply.flags = extras.readUInt32BE(0)
+  return reply
 }

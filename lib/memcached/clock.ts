@@ -1,5 +1,5 @@
 /** Milliseconds between two looks at the deadlines, at most; a short timeout is looked at ten times. */
-const LONGEST_TICK = 25
+const MAX_TICK = 25
 
 /**
  * The time that deadlines go by. One timer advances it, by two of its ticks at most: that costs a request
@@ -17,7 +17,7 @@ export class Clock {
 
   /** @param timeout - milliseconds. @param onTick - called after each tick. */
   constructor(timeout: number, onTick: () => void) {
-    this.#tickLength = Math.max(1, Math.min(LONGEST_TICK, Math.floor(timeout / 10)))
+    this.#tickLength = Math.max(1, Math.min(MAX_TICK, Math.floor(timeout / 10)))
     this.patience = timeout + this.#tickLength
     this.#onTick = onTick
   }

@@ -2,27 +2,30 @@ import type { Socket } from 'node:net'
 import type { ConnectionOptions } from 'node:tls'
 import { ConnectionLostError, MemcachedStoreError } from '../errors.ts'
 import type { ServerAddress } from './address.ts'
-import { dial, saslRequest } from './dial.ts'
+import { dial } from './dial.ts'
+import { tooManyConnections } from './failures.ts'
 import { Outbox, type Parcel } from './outbox.ts'
-import { Parser } from './parser.ts'
-import { AUTH_ERROR, NOOP, SASL_AUTH, statusError, UNKNOWN_COMMAND } from './protocol.ts'
-import { Queue } from './queue.ts'
-import { OK, type Reply } from './reply.ts'
+import type { Greeting, Line, Protocol } from './protocol.ts'
+import { PROTOCOLS, type ProtocolName } from './protocols.ts'
 import type { Request } from './request.ts'
+import { RequestQueue } from './request-queue.ts'
 
 /**
  * So many bytes are given to the socket at once; what is left waits until it has passed them on. More would
  * take memory twice while a server is slow, and be no faster.
  */
-const MOST_WRITTEN: number = 4 * 1024 * 1024
+const MAX_WRITTEN: number = 4 * 1024 * 1024
 
-export interface ConnectionOptionsOf {
+export interface ConnectionSettings {
   readonly address: ServerAddress
   readonly tls: ConnectionOptions | undefined
+  readonly protocol: ProtocolName
   /** Bytes; a longer reply is taken for garbage. */
-  readonly mostBody: number
-  /** The first reply came. */
-  readonly onProven: () => void
+  readonly maxBody: number
+  /** The time, in milliseconds of the server's clock, by which it must be ready. */
+  readonly deadline: number
+  /** The server has answered the greeting: requests may be sent. */
+  readonly onReady: () => void
   /** It has ended, once and for all. What is left in its queue has not been answered. */
   readonly onEnd: (error: MemcachedStoreError) => void
 }
@@ -31,32 +34,38 @@ export interface ConnectionOptionsOf {
  * One socket, from dialling to its end, and everything that belongs to it: when it goes, its bytes and
  * the replies due on it go with it, so none of them can reach a later request.
  */
-export class Connection {
-  /** Requests without a reply, in the order in which they were sent. */
-  readonly queue: Queue = new Queue()
-  /** Has it given a reply yet? One that never did is no sign of life. */
-  isProven = false
-  readonly #options: ConnectionOptionsOf
+export class Connection implements Line {
+  readonly server: string
+  readonly maxBody: number
+  readonly deadline: number
+  readonly requests: RequestQueue = new RequestQueue()
+  readonly #settings: ConnectionSettings
   readonly #socket: Socket
-  readonly #outbox: Outbox = new Outbox()
-  readonly #parser: Parser
-  #ready = false
+  readonly #protocol: Protocol
+  readonly #outbox: Outbox
+  #greeting: Greeting | null
+  #isDialled = false
   #ended = false
-  #held = true
+  #held = false
   #flushing = false
 
-  constructor(options: ConnectionOptionsOf) {
-    this.#options = options
-    this.#parser = new Parser(options.mostBody, this, reply => this.#take(reply))
-    const socket = dial(options.address, options.tls, () => this.#greet())
-    socket.on('data', bytes => {
-      const complaint = this.#parser.push(bytes)
-      if (complaint !== null) this.#reject(complaint, bytes)
-    })
+  constructor(settings: ConnectionSettings) {
+    const { address, tls, protocol, maxBody, deadline } = settings
+    this.server = address.name
+    this.maxBody = maxBody
+    this.deadline = deadline
+    this.#settings = settings
+    this.#greeting = PROTOCOLS[protocol].greet(address)
+    this.#protocol = PROTOCOLS[protocol].speak(this)
+    this.#outbox = new Outbox(this.#protocol)
+    const socket = dial(address, tls, () => this.#greet())
+    socket.on('data', bytes => this.#take(bytes))
     socket.on('drain', () => this.#flush())
     socket.on('error', cause => this.#lose(cause))
     socket.on('end', () => this.#lose())
     socket.on('close', () => this.#lose())
+    // While nothing is due on it, it must not keep the process alive.
+    socket.unref()
     this.#socket = socket
   }
 
@@ -70,17 +79,18 @@ export class Connection {
     return this.#outbox.first
   }
 
+  /** Once it is ready. */
   send(request: Request): void {
-    this.queue.push(request)
+    this.requests.push(request)
     this.#outbox.append(request)
-    if (!this.#held && request.opcode !== NOOP) {
+    if (!this.#held) {
       this.#held = true
       this.#socket.ref()
     }
-    if (this.#ready) this.#flushSoon()
+    this.#flushSoon()
   }
 
-  /** Nothing is due: an idle connection must not keep the process alive. */
+  /** Nothing is due. */
   rest(): void {
     if (!this.#held) return
     this.#held = false
@@ -92,19 +102,26 @@ export class Connection {
     if (this.#ended) return
     this.#ended = true
     this.#socket.destroy()
-    this.#options.onEnd(error)
+    this.#settings.onEnd(error)
   }
 
-  /** The socket is open: log in where the address has credentials. */
   #greet(): void {
-    const { username, password } = this.#options.address
-    if (username === undefined || password === undefined) this.#open()
-    else this.#socket.write(saslRequest(username, password))
+    this.#isDialled = true
+    this.#socket.write((this.#greeting as Greeting).opening)
   }
 
-  #open(): void {
-    this.#ready = true
-    if (this.#outbox.length > 0) this.#flushSoon()
+  #take(bytes: Buffer): void {
+    const error = this.#greeting === null ? this.#protocol.parse(bytes) : this.#welcome(this.#greeting, bytes)
+    if (error !== null) this.drop(error)
+  }
+
+  #welcome(greeting: Greeting, bytes: Buffer): MemcachedStoreError | null {
+    const step = tooManyConnections(this.server, bytes) ?? greeting.take(bytes)
+    if (step === 'done') {
+      this.#greeting = null
+      this.#settings.onReady()
+    }
+    return step instanceof Error ? step : null
   }
 
   /**
@@ -119,7 +136,7 @@ export class Connection {
 
   #flush(): void {
     this.#flushing = false
-    if (this.#ended || !this.#ready) return
+    if (this.#ended) return
     const socket = this.#socket
     const outbox = this.#outbox
     const parcel = outbox.take()
@@ -136,59 +153,16 @@ export class Connection {
     for (let parcel: Parcel | null = first; parcel !== null; parcel = this.#outbox.take()) {
       socket.write(parcel.bytes)
       if (parcel.value !== null) socket.write(parcel.value)
-      if (socket.writableLength >= MOST_WRITTEN) break
+      if (socket.writableLength >= MAX_WRITTEN) break
     }
     socket.uncork()
   }
 
-  #take(reply: Reply): boolean {
-    const request = this.queue.first
-    if (!this.#ready) return this.#takeGreeting(reply)
-    if (request === null || reply.opaque !== request.opaque || reply.opcode !== request.opcode) {
-      this.#reject('a reply to nobody')
-      return false
-    }
-    const error = reply.status === OK ? null : statusError(reply.status, this.#options.address.name)
-    if (error !== null && reply.status === AUTH_ERROR) {
-      this.drop(error)
-      return false
-    }
-    this.queue.shift()
-    if (!this.isProven) {
-      this.isProven = true
-      this.#options.onProven()
-    }
-    if (error === null) request.respond(reply)
-    else request.fail(error)
-    return !this.#ended
-  }
-
-  #takeGreeting(reply: Reply): boolean {
-    const error = reply.status === OK ? null : statusError(reply.status, this.#options.address.name)
-    if (reply.opcode !== SASL_AUTH) this.#reject('a reply to nobody')
-    // A server without SASL wants no login.
-    else if (error === null || reply.status === UNKNOWN_COMMAND) this.#open()
-    else this.drop(error)
-    return !this.#ended
-  }
-
-  #reject(complaint: string, bytes?: Buffer): void {
-    const server = `memcached on ${this.#options.address.name}`
-    // Said as text and before anything else, whatever the protocol (memcached.c, `maxconns_fast`).
-    if (!this.isProven && bytes?.toString('latin1').startsWith('ERROR Too many open connections')) {
-      this.drop(
-        new MemcachedStoreError('ERR_UNAVAILABLE', `${server} has too many connections: raise its -c`),
-      )
-    } else {
-      this.drop(new ConnectionLostError('ERR_PROTOCOL', `${server} sent ${complaint}`))
-    }
-  }
-
   #lose(cause?: Error): void {
     if (this.#ended) return
-    const server = `memcached on ${this.#options.address.name}`
+    const server = `memcached on ${this.server}`
     this.drop(
-      this.#ready
+      this.#isDialled
         ? new ConnectionLostError('ERR_UNAVAILABLE', `The connection to ${server} broke`, { cause })
         : new MemcachedStoreError('ERR_UNAVAILABLE', `Cannot connect to ${server}`, { cause }),
     )

@@ -2,6 +2,7 @@ import type { ConnectionOptions } from 'node:tls'
 import { MemcachedStoreError } from '../errors.ts'
 import type { ServerAddress } from './address.ts'
 import { dial } from './dial.ts'
+import { tooManyConnections } from './failures.ts'
 
 /** A server, and how to reach it. */
 export interface Target {
@@ -13,7 +14,6 @@ export interface Target {
 
 /** Looks at the clock within one timeout. */
 const TICKS = 10
-const TOO_MANY = 'ERROR Too many open connections'
 
 /**
  * One request on a connection of its own, which is closed after the answer: for what is rare, takes
@@ -57,10 +57,9 @@ export function exchange(
     let silentTicks = 0
     socket.on('data', bytes => {
       silentTicks = 0
-      // Said before anything else, whatever the protocol (memcached.c, `maxconns_fast`).
-      if (isFirst && bytes.toString('latin1', 0, TOO_MANY.length) === TOO_MANY) {
-        const message = `${server} has too many connections: raise its -c`
-        fail(new MemcachedStoreError('ERR_UNAVAILABLE', message))
+      const refusal = isFirst ? tooManyConnections(address.name, bytes) : null
+      if (refusal !== null) {
+        fail(refusal)
       } else if (take(bytes)) {
         end()
         resolve()

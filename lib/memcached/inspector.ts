@@ -1,4 +1,4 @@
-import { MemcachedStoreError } from '../errors.ts'
+import { closedError, MemcachedStoreError } from '../errors.ts'
 import type { Target } from './exchange.ts'
 import { isBinaryOnly, readStatistics, type Statistics } from './statistics.ts'
 import { type WalkOptions, walk } from './walk.ts'
@@ -41,7 +41,7 @@ export class Inspector {
 
   /** Ends what is under way. */
   close(): void {
-    this.#closing.abort(new MemcachedStoreError('ERR_CLOSED', 'The store is closed'))
+    this.#closing.abort(closedError())
   }
 
   async #walk(options: WalkOptions): Promise<void> {

@@ -1,37 +1,35 @@
-import { Client, type Server } from 'memjs'
+import { Client, type Server as MemjsServer } from 'memjs'
 import { Inspector } from './inspector.ts'
 import type { Item, MemcachedNode, ReplyCallback, Version, WriteMode } from './node.ts'
-import { ADD, DELETE, GET, REPLACE, SET, TOUCH } from './protocol.ts'
-import type { CasVersion } from './reply.ts'
-import { Request } from './request.ts'
+import { DELETE, GET, OPERATIONS, Request } from './request.ts'
+import type { Server } from './server.ts'
 import type { Statistics } from './statistics.ts'
+import type { CasVersion } from './version.ts'
 import type { WalkOptions } from './walk.ts'
-import type { Wire } from './wire.ts'
 
-const OPCODES: Record<WriteMode, number> = { set: SET, add: ADD, replace: REPLACE }
 const LAST_OPAQUE = 0x7fff_ffff
 
-/** memjs passes requests on to its server as they are: ours are objects, encoded once, by the wire. */
+/** memjs passes requests on to its server as they are: ours are objects, which the connection encodes. */
 interface WireClient {
   perform(key: string, request: Request, opaque: number, done: ReplyCallback): void
 }
 
-/** One server through memjs: its client, writing to a wire of ours. */
+/** One server through memjs: its client, writing to a server of ours. */
 export class MemjsNode implements MemcachedNode {
   readonly address: string
-  readonly #wire: Wire
+  readonly #server: Server
   readonly #inspector: Inspector
   readonly #client: WireClient
   #opaque: number
 
   /** @param opaque - the number of the last request, so that a test can begin near the end. */
-  constructor(address: string, wire: Wire, opaque = 0) {
+  constructor(address: string, server: Server, opaque = 0) {
     this.address = address
-    this.#wire = wire
-    this.#inspector = new Inspector(wire.target)
+    this.#server = server
+    this.#inspector = new Inspector(server.target)
     // No retries of memjs's own, which would repeat writes, and no logging to the console.
     const options = { retries: 1, logger: { log() {} } }
-    this.#client = new Client([wire as unknown as Server], options) as unknown as WireClient
+    this.#client = new Client([server as unknown as MemjsServer], options) as unknown as WireClient
     this.#opaque = opaque
   }
 
@@ -41,17 +39,13 @@ export class MemjsNode implements MemcachedNode {
 
   write(mode: WriteMode, item: Item, version: Version | null, done: ReplyCallback): void {
     this.#perform(
-      new Request(OPCODES[mode], this.#next(), item.key, item, version as CasVersion | null),
+      new Request(OPERATIONS[mode], this.#next(), item.key, item, version as CasVersion | null),
       done,
     )
   }
 
   delete(key: string, version: Version | null, done: ReplyCallback): void {
     this.#perform(new Request(DELETE, this.#next(), key, null, version as CasVersion | null), done)
-  }
-
-  touch(key: string, expiration: number, done: ReplyCallback): void {
-    this.#perform(new Request(TOUCH, this.#next(), key, { key, value: '', flags: 0, expiration }), done)
   }
 
   walk(options: WalkOptions): Promise<void> {
@@ -64,7 +58,7 @@ export class MemjsNode implements MemcachedNode {
 
   close(): Promise<void> {
     this.#inspector.close()
-    return this.#wire.close()
+    return this.#server.close()
   }
 
   #perform(request: Request, done: ReplyCallback): void {

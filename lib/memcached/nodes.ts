@@ -2,7 +2,7 @@ import type { Settings } from '../options.ts'
 import { ClientNode } from './client-node.ts'
 import { MemjsNode } from './memjs-node.ts'
 import type { MemcachedNode } from './node.ts'
-import { Wire } from './wire.ts'
+import { Server } from './server.ts'
 
 /**
  * A node for each server of the options, or one for the client that was given.
@@ -20,7 +20,7 @@ export function createNodes(settings: Settings, onChange: (reachable: boolean) =
     onChange(now)
   }
   return servers.map(address => {
-    const wire = new Wire({
+    const server = new Server({
       address,
       tls,
       timeout,
@@ -32,6 +32,6 @@ export function createNodes(settings: Settings, onChange: (reachable: boolean) =
         else if (down.size === servers.length) note(false)
       },
     })
-    return new MemjsNode(address.name, wire)
+    return new MemjsNode(address.name, server)
   })
 }

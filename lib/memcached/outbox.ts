@@ -1,11 +1,12 @@
-import { ADD, HEADER_LENGTH, REPLACE, REQUEST_MAGIC, SET, TOUCH } from './protocol.ts'
+import { leavesApart, Page } from './page.ts'
+import type { Protocol } from './protocol.ts'
 import type { Request } from './request.ts'
 
 const SIZE = 64 * 1024
-/** A longer value leaves as a buffer of its own: to make room for it and to copy it would cost more. */
-const LARGE = 16 * 1024
 /** A character of a string takes at most three bytes in UTF-8. */
-const MOST_BYTES = 3
+const MAX_BYTES = 3
+/** More than a protocol adds to key and value. */
+const MAX_HEAD = 128
 
 /** What leaves together: whole requests, the last of which may have a large value. */
 export interface Parcel {
@@ -22,14 +23,17 @@ export interface Parcel {
 export class Outbox {
   /** Bytes that wait. */
   length = 0
-  #buffer: Buffer = Buffer.allocUnsafeSlow(SIZE)
-  /** Of the same bytes: it writes numbers in one step, a Buffer byte by byte. */
-  #view: DataView = viewOf(this.#buffer)
-  /** What is open: the requests between these, in the buffer, since the last parcel. */
+  readonly #protocol: Protocol
+  #page: Page = new Page(SIZE)
+  /** What is open: the requests between these, in the page, since the last parcel. */
   #start = 0
   #end = 0
   #first: Request | null = null
   #parcels: Parcel[] = []
+
+  constructor(protocol: Protocol) {
+    this.#protocol = protocol
+  }
 
   /** The first request that has not left, whole, with all that follow it. */
   get first(): Request | null {
@@ -38,42 +42,17 @@ export class Outbox {
   }
 
   append(request: Request): void {
-    const { opcode, key } = request
     const large = largeValueOf(request)
-    const value = large === null ? request.value : ''
-    const room = HEADER_LENGTH + 8 + key.length + value.length * MOST_BYTES
-    if (this.#end + room > this.#buffer.length) this.#renew()
+    const room = MAX_HEAD + request.key.length + (large === null ? request.value.length * MAX_BYTES : 0)
+    if (this.#end + room > this.#page.size) this.#renew()
     this.#first ??= request
-
-    const buffer = this.#buffer
-    const view = this.#view
-    const start = this.#end
-    let at = start + HEADER_LENGTH
-    if (opcode === SET || opcode === REPLACE || opcode === ADD) {
-      view.setUint32(at, request.flags)
-      view.setUint32(at + 4, request.expiration)
-      at += 8
-    } else if (opcode === TOUCH) {
-      view.setUint32(at, request.expiration)
-      at += 4
+    const end = this.#protocol.encode(request, this.#page, this.#end)
+    this.length += end - this.#end
+    this.#end = end
+    if (large !== null) {
+      this.length += large.length
+      this.#close(large)
     }
-    const extras = at - start - HEADER_LENGTH
-    // Keys are ASCII: see Keys.
-    at += buffer.latin1Write(key, at)
-    if (typeof value !== 'string') at += value.copy(buffer, at)
-    else if (value !== '') at += buffer.utf8Write(value, at)
-    const apart = large === null ? 0 : large.length
-
-    view.setUint32(start, (REQUEST_MAGIC << 24) | (opcode << 16) | key.length)
-    // Data type and vbucket, which follow, are always 0.
-    view.setUint32(start + 4, extras << 24)
-    view.setUint32(start + 8, at - start - HEADER_LENGTH + apart)
-    view.setUint32(start + 12, request.opaque)
-    view.setUint32(start + 16, request.casHigh)
-    view.setUint32(start + 20, request.casLow)
-    this.#end = at
-    this.length += at - start + apart
-    if (large !== null) this.#close(large)
   }
 
   /** The next parcel to be sent; null where nothing waits. Its bytes stay as they are until {@link reuse}. */
@@ -85,7 +64,7 @@ export class Outbox {
     return parcel
   }
 
-  /** What was taken has been passed on: where nothing waits, the buffer serves again. */
+  /** What was taken has been passed on: where nothing waits, the page serves again. */
   reuse(): void {
     if (this.length > 0) return
     this.#start = 0
@@ -95,7 +74,7 @@ export class Outbox {
   #close(value: Buffer | null): void {
     const first = this.#first
     if (first === null) return
-    const bytes = this.#buffer.subarray(this.#start, this.#end)
+    const bytes = this.#page.bytes.subarray(this.#start, this.#end)
     this.#parcels.push({ first, bytes, value })
     this.#first = null
     this.#start = this.#end
@@ -103,8 +82,7 @@ export class Outbox {
 
   #renew(): void {
     this.#close(null)
-    this.#buffer = Buffer.allocUnsafeSlow(SIZE)
-    this.#view = viewOf(this.#buffer)
+    this.#page = new Page(SIZE)
     this.#start = 0
     this.#end = 0
   }
@@ -113,12 +91,8 @@ export class Outbox {
 /** As bytes, which it stays, should it wait for another connection: the text is free to go. */
 function largeValueOf(request: Request): Buffer | null {
   const { value } = request
-  if (value.length <= LARGE) return null
+  if (!leavesApart(value)) return null
   const bytes = typeof value === 'string' ? Buffer.from(value) : value
   request.value = bytes
   return bytes
-}
-
-function viewOf(buffer: Buffer): DataView {
-  return new DataView(buffer.buffer, buffer.byteOffset, buffer.length)
 }

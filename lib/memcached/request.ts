@@ -1,8 +1,17 @@
 import { AsyncResource } from 'node:async_hooks'
 import type { MemcachedStoreError } from '../errors.ts'
-import type { Item } from './node.ts'
-import { GET, TOUCH } from './protocol.ts'
-import type { CasVersion, Reply } from './reply.ts'
+import type { Item, WriteMode } from './node.ts'
+import type { Reply } from './reply.ts'
+import type { CasVersion } from './version.ts'
+
+/** What is asked of a server, numbered as in the binary protocol. */
+export const GET = 0x00
+export const SET = 0x01
+export const ADD = 0x02
+export const REPLACE = 0x03
+export const DELETE = 0x04
+
+export const OPERATIONS: Record<WriteMode, number> = { set: SET, add: ADD, replace: REPLACE }
 
 /**
  * One request to a server, and its place in the queue of those that wait for a reply. Many share a
@@ -10,7 +19,9 @@ import type { CasVersion, Reply } from './reply.ts'
  * visitor's request goes on in the context of another's.
  */
 export class Request extends AsyncResource {
-  readonly opcode: number
+  readonly operation: number
+  /** Stands for it in protocols whose replies carry a number. */
+  readonly opaque: number
   readonly key: string
   /** A large text becomes bytes on its way. */
   value: string | Buffer
@@ -20,26 +31,25 @@ export class Request extends AsyncResource {
   readonly casLow: number
   /** Good on this connection only: {@link CasVersion.life}; null where it carries no CAS token. */
   readonly life: object | null
-  readonly opaque: number
 
   /** What is called with the answer: one of the two, once, through {@link respond} or {@link fail}. */
   onReply: (reply: Reply) => void = ignore
   onFailure: (error: MemcachedStoreError) => void = ignore
-  /** The time, in milliseconds of the wire's clock, at which it has failed. */
+  /** The time, in milliseconds of the server's clock, at which it has failed. */
   deadline = 0
   /** Has it been sent again after a broken connection? Once is enough. */
   repeated = false
   next: Request | null = null
 
   constructor(
-    opcode: number,
+    operation: number,
     opaque: number,
     key: string,
     item: Item | null = null,
     version: CasVersion | null = null,
   ) {
     super('MEMCACHED')
-    this.opcode = opcode
+    this.operation = operation
     this.opaque = opaque
     this.key = key
     this.value = item === null ? '' : item.value
@@ -52,7 +62,7 @@ export class Request extends AsyncResource {
 
   /** May it be carried out twice without anybody noticing? A write may not: see `operations/changes/queue.ts`. */
   get isRepeatable(): boolean {
-    return this.opcode === GET || this.opcode === TOUCH
+    return this.operation === GET
   }
 
   respond(reply: Reply): void {

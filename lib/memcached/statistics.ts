@@ -1,17 +1,17 @@
-import { MemcachedStoreError } from '../errors.ts'
-import { saslRequest } from './dial.ts'
-import { exchange, type Target } from './exchange.ts'
 import {
   AUTH_ERROR,
+  frame,
   HEADER_LENGTH,
-  REQUEST_MAGIC,
+  loginFrame,
   RESPONSE_MAGIC,
   SASL_AUTH,
   STAT,
   statusError,
   UNKNOWN_COMMAND,
   VERSION,
-} from './protocol.ts'
+} from './binary/codes.ts'
+import { exchange, type Target } from './exchange.ts'
+import { garbage } from './failures.ts'
 import { NOT_FOUND, OK } from './reply.ts'
 
 /** What a server tells of itself, under memcached's names (protocol.txt, "General-purpose statistics", "Settings statistics"). */
@@ -23,8 +23,8 @@ export interface Statistics {
 }
 
 /** No reply of these is longer, and all of them together take some 7,000. */
-const MOST_BODY = 65_536
-const MOST_BYTES: number = 1024 * 1024
+const MAX_BODY = 65_536
+const MAX_BYTES: number = 1024 * 1024
 
 /**
  * Asks a server for its statistics and settings, over the binary protocol: that is what the store
@@ -34,7 +34,7 @@ const MOST_BYTES: number = 1024 * 1024
  */
 export async function readStatistics(target: Target, signal: AbortSignal): Promise<Statistics> {
   const { name, username, password } = target.address
-  const login = username === undefined || password === undefined ? [] : [saslRequest(username, password)]
+  const login = username === undefined || password === undefined ? [] : [loginFrame(username, password)]
   const answer = await ask(target, login, signal)
   const failure = answer.isGarbage ? garbage(name) : statusError(answer.status, name)
   if (failure !== null) throw failure
@@ -55,7 +55,7 @@ export async function isBinaryOnly(target: Target, signal: AbortSignal): Promise
 
 async function ask(target: Target, login: readonly Buffer[], signal: AbortSignal): Promise<Answer> {
   // The version is told without a password, and measures the round trip.
-  const requests = [request(VERSION, ''), ...login, request(STAT, ''), request(STAT, 'settings')]
+  const requests = [frame(VERSION), ...login, frame(STAT), frame(STAT, 'settings')]
   const answer = new Answer()
   const send = (): Buffer => {
     answer.sent = performance.now()
@@ -63,20 +63,6 @@ async function ask(target: Target, login: readonly Buffer[], signal: AbortSignal
   }
   await exchange(target, send, bytes => answer.read(bytes), signal)
   return answer
-}
-
-function garbage(name: string): MemcachedStoreError {
-  return new MemcachedStoreError('ERR_PROTOCOL', `memcached on ${name} sent bytes that are no reply`)
-}
-
-function request(opcode: number, key: string): Buffer {
-  const bytes = Buffer.alloc(HEADER_LENGTH + key.length)
-  bytes[0] = REQUEST_MAGIC
-  bytes[1] = opcode
-  bytes.writeUInt16BE(key.length, 2)
-  bytes.writeUInt32BE(key.length, 8)
-  bytes.write(key, HEADER_LENGTH, 'latin1')
-  return bytes
 }
 
 /** Takes the replies to all of these requests, in their order. */
@@ -99,14 +85,14 @@ class Answer implements Statistics {
     let bytes = Buffer.concat([this.#rest, chunk])
     while (bytes.length >= HEADER_LENGTH) {
       const end = HEADER_LENGTH + bytes.readUInt32BE(8)
-      this.isGarbage = bytes[0] !== RESPONSE_MAGIC || end > MOST_BODY
+      this.isGarbage = bytes[0] !== RESPONSE_MAGIC || end > MAX_BODY
       if (this.isGarbage) return true
       if (bytes.length < end) break
       if (this.#take(bytes.subarray(0, end))) return true
       bytes = bytes.subarray(end)
     }
     this.#rest = bytes
-    this.isGarbage = this.#taken > MOST_BYTES
+    this.isGarbage = this.#taken > MAX_BYTES
     return this.isGarbage
   }
 

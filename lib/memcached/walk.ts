@@ -23,15 +23,15 @@ export interface WalkOptions {
 }
 
 /** Milliseconds for which a server may be busy with another walk: one of a million keys takes half a second. */
-const LONGEST_BUSY = 10_000
-const LONGEST_PAUSE = 200
+const MAX_BUSY = 10_000
+const MAX_PAUSE = 200
 /** A key has 250 bytes at most, each written as `%XX`; dates, numbers and names take some 150 more. */
-const LONGEST_LINE = 2048
-const LONGEST_KEY = 250
+const MAX_LINE = 2048
+const MAX_KEY = 250
 /** See {@link granted}. */
 const TIMEOUTS_AT_FIRST = 10
 const MILLISECONDS_PER_KEY = 1
-const MOST_TIMEOUTS = 1000
+const MAX_TIMEOUTS = 1000
 const NEWLINE = 0x0a
 const SPACE = 0x20
 const PERCENT = 0x25
@@ -42,7 +42,7 @@ const EXPIRES: Buffer = Buffer.from(' exp=')
 const SIZE: Buffer = Buffer.from(' size=')
 /** What memcached says where it lists nothing; more words follow. */
 const REFUSALS = /^(?:(?:CLIENT_|SERVER_)?ERROR|BUSY|BADCLASS|NOTSTARTED)\b/
-const scratch: Buffer = Buffer.alloc(LONGEST_LINE)
+const scratch: Buffer = Buffer.alloc(MAX_LINE)
 
 /**
  * Lists the keys of a server with `lru_crawler metadump` of its text protocol (protocol.txt). `hash`
@@ -61,7 +61,7 @@ const scratch: Buffer = Buffer.alloc(LONGEST_LINE)
  *   what {@link exchange} throws.
  */
 export async function walk(target: Target, options: WalkOptions): Promise<void> {
-  const patience = performance.now() + LONGEST_BUSY
+  const patience = performance.now() + MAX_BUSY
   let command = 'hash'
   for (;;) {
     const answer = await dump(target, command, options)
@@ -73,7 +73,7 @@ export async function walk(target: Target, options: WalkOptions): Promise<void> 
           `memcached on ${target.address.name} is busy listing keys for somebody else: try again`,
         )
       }
-      await pause(LONGEST_PAUSE * Math.random())
+      await pause(MAX_PAUSE * Math.random())
     } else if (/^(END|NOTSTARTED)/.test(answer)) return
     else if (command === 'hash' && answer.startsWith('BADCLASS')) command = 'all'
     else throw refusal(target, answer)
@@ -108,7 +108,7 @@ async function dump(target: Target, command: string, options: WalkOptions): Prom
  * default and enough for 50,000,000 keys through a network of 100 Mbit/s, end one that has no end.
  */
 export function granted(keys: number, timeout: number): number {
-  return Math.min(TIMEOUTS_AT_FIRST + (keys * MILLISECONDS_PER_KEY) / timeout, MOST_TIMEOUTS)
+  return Math.min(TIMEOUTS_AT_FIRST + (keys * MILLISECONDS_PER_KEY) / timeout, MAX_TIMEOUTS)
 }
 
 /** Takes the lines of a dump, in whatever pieces they come. */
@@ -131,13 +131,13 @@ class Lines {
     const bytes = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk])
     let at = 0
     for (let end = bytes.indexOf(NEWLINE); end !== -1; end = bytes.indexOf(NEWLINE, at)) {
-      if (end - at > LONGEST_LINE) return true
+      if (end - at > MAX_LINE) return true
       const isKey = startsWith(bytes, at, KEY)
       if (isKey ? !this.#passKey(bytes, at, end) : this.#isEnd(bytes, at, end)) return true
       at = end + 1
     }
     this.#rest = bytes.subarray(at)
-    return this.#rest.length > LONGEST_LINE
+    return this.#rest.length > MAX_LINE
   }
 
   /** False for a line that memcached does not write. */
@@ -182,7 +182,7 @@ function parse(bytes: Buffer, start: number, end: number): ListedItem | null {
     }
     scratch[length++] = byte
   }
-  if (at >= end || length === 0 || length > LONGEST_KEY) return null
+  if (at >= end || length === 0 || length > MAX_KEY) return null
   const expires = numberAfter(bytes, EXPIRES, at, end)
   return {
     key: scratch.toString('latin1', 0, length),

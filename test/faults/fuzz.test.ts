@@ -1,13 +1,16 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { MemcachedStore } from '../../lib/index.ts'
-import { Parser } from '../../lib/memcached/parser.ts'
+import { BinaryProtocol } from '../../lib/memcached/binary/binary-protocol.ts'
+import { OK, type Reply } from '../../lib/memcached/reply.ts'
+import { Request } from '../../lib/memcached/request.ts'
+import { RequestQueue } from '../../lib/memcached/request-queue.ts'
 import { fewOrMany } from '../support/few-or-many.ts'
 import { build, HEADER, OPCODE, RESPONSE } from '../support/frames.ts'
 import { behave, MisbehavingServer } from '../support/misbehaving-server.ts'
 import { ownSession } from '../support/settle.ts'
 
-const MOST_BODY = 2000
+const MAX_BODY = 2000
 
 interface Seen {
   opcode: number
@@ -74,19 +77,28 @@ function inPieces(bytes: Buffer, lengths: number[]): Buffer[] {
   return pieces
 }
 
-/** What the parser makes of the pieces: replies, then perhaps a complaint. */
-function parsed(pieces: Buffer[], most: number): { replies: Seen[]; complains: boolean } {
+/** What the protocol makes of the pieces, while these are asked for: answers, failures, then perhaps a complaint. */
+function parsed(pieces: Buffer[], asked: Seen[]): { replies: Seen[]; complains: boolean } {
   const replies: Seen[] = []
-  const parser = new Parser(MOST_BODY, {}, ({ opcode, opaque, status, flags, version, text }) => {
-    const { high: casHigh, low: casLow } = version ?? { high: 0, low: 0 }
-    // Only a read has flags.
-    replies.push({ opcode, opaque, status, flags: opcode === OPCODE.get ? flags : 0, casHigh, casLow, text })
-    if (replies.length > most) throw new Error('an endless loop')
-    return true
-  })
-  for (const piece of pieces) if (parser.push(piece) !== null) return { replies, complains: true }
+  const requests = new RequestQueue()
+  for (const { opcode, opaque } of asked) {
+    const request = new Request(opcode, opaque, '')
+    request.onReply = ({ status, flags, version, text }: Reply) => {
+      const { high: casHigh, low: casLow } = version ?? { high: 0, low: 0 }
+      // Only a read has flags.
+      const seen = { flags: opcode === OPCODE.get ? flags : 0, casHigh, casLow, text }
+      replies.push({ opcode, opaque, status, ...seen })
+    }
+    request.onFailure = () => replies.push({ opcode, opaque, ...FAILURE })
+    requests.push(request)
+  }
+  const protocol = new BinaryProtocol({ server: 'server', requests, maxBody: MAX_BODY })
+  for (const piece of pieces) if (protocol.parse(piece) !== null) return { replies, complains: true }
   return { replies, complains: false }
 }
+
+const FAILURE = { status: -1, flags: 0, casHigh: 0, casLow: 0, text: '' }
+const AUTH_ERROR = 0x20
 
 /** The same, written down from the protocol's definition, of all bytes at once. */
 function expected(bytes: Buffer): { replies: Seen[]; complains: boolean } {
@@ -95,24 +107,26 @@ function expected(bytes: Buffer): { replies: Seen[]; complains: boolean } {
   while (rest.length >= HEADER) {
     const [magic, opcode] = [rest.readUInt8(0), rest.readUInt8(1)]
     const [keyLength, extras, body] = [rest.readUInt16BE(2), rest.readUInt8(4), rest.readUInt32BE(8)]
-    if (magic !== RESPONSE || body > MOST_BODY || keyLength + extras > body)
+    if (magic !== RESPONSE || body > MAX_BODY || keyLength + extras > body)
       return { replies, complains: true }
     if (rest.length < HEADER + body) break
-    replies.push({
-      opcode,
-      opaque: rest.readUInt32BE(12),
-      status: rest.readUInt16BE(6),
+    const [status, opaque] = [rest.readUInt16BE(6), rest.readUInt32BE(12)]
+    if (status === AUTH_ERROR) return { replies, complains: true }
+    const nothing = { ...FAILURE, status: status === 1 || status === 2 ? status : -1 }
+    const answer = {
+      status,
       flags: opcode === OPCODE.get && extras === 4 ? rest.readUInt32BE(HEADER) : 0,
       casHigh: rest.readUInt32BE(16),
       casLow: rest.readUInt32BE(20),
       text: rest.toString('utf8', HEADER + extras + keyLength, HEADER + body),
-    })
+    }
+    replies.push({ opcode, opaque, ...(status === OK ? answer : nothing) })
     rest = rest.subarray(HEADER + body)
   }
   return { replies, complains: false }
 }
 
-describe('the parser', () => {
+describe('the binary protocol', () => {
   test('whatever comes, in whatever pieces, is read as the protocol says, or refused', () => {
     const bytes = fc.oneof(
       { weight: 1, arbitrary: fc.uint8Array({ maxLength: 300 }).map(random => Buffer.from(random)) },
@@ -129,7 +143,8 @@ describe('the parser', () => {
     })
     fc.assert(
       fc.property(bytes, lengths, (stream, pieces) => {
-        expect(parsed(inPieces(stream, pieces), stream.length / HEADER)).toEqual(expected(stream))
+        const wanted = expected(stream)
+        expect(parsed(inPieces(stream, pieces), wanted.replies)).toEqual(wanted)
       }),
       { numRuns: fewOrMany(2000, 10_000) },
     )

@@ -3,7 +3,7 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { describe, expect, test } from 'vitest'
 import type { MemcachedStoreError } from '../../lib/index.ts'
-import { MOST_BYTES, MOST_REQUESTS } from '../../lib/memcached/wire.ts'
+import { MAX_BYTES, MAX_REQUESTS } from '../../lib/memcached/server.ts'
 import { Lab, withStore } from '../support/lab.ts'
 import { hasMemcached, Memcached } from '../support/memcached.ts'
 import { ownSession } from '../support/settle.ts'
@@ -17,9 +17,9 @@ describe.skipIf(!hasMemcached)('overload', () => {
     proxy.silence()
     const beyond = 100
     const waiting = await operations.waiting(() => {
-      for (let index = 0; index < MOST_REQUESTS + beyond; index++) void operations.get(`burst-${index}`)
+      for (let index = 0; index < MAX_REQUESTS + beyond; index++) void operations.get(`burst-${index}`)
     })
-    expect(waiting).toBe(MOST_REQUESTS)
+    expect(waiting).toBe(MAX_REQUESTS)
     const outcomes = await operations.settled()
     expect(outcomes.slice(-beyond)).toMatchObject(Array(beyond).fill({ error: { code: 'ERR_UNAVAILABLE' } }))
     await proxy.pass()
@@ -49,9 +49,9 @@ describe.skipIf(!hasMemcached)('overload', () => {
     await until(() => codes.length === count)
     expect(codes.slice(0, refused)).toEqual(Array(refused).fill('ERR_UNAVAILABLE'))
     expect(codes.slice(refused)).toEqual(Array(count - refused).fill('ERR_TIMEOUT'))
-    expect(refused).toBeGreaterThanOrEqual(count - Math.ceil(MOST_BYTES / size) - 1)
-    expect(refused).toBeLessThan(count - Math.floor(MOST_BYTES / 2 / size))
-    expect(taken).toBeLessThan(2.25 * MOST_BYTES)
+    expect(refused).toBeGreaterThanOrEqual(count - Math.ceil(MAX_BYTES / size) - 1)
+    expect(refused).toBeLessThan(count - Math.floor(MAX_BYTES / 2 / size))
+    expect(taken).toBeLessThan(2.25 * MAX_BYTES)
     memcached.thaw()
     await operations.recovered()
   })
@@ -61,7 +61,7 @@ describe.skipIf(!hasMemcached)('overload', () => {
     const { operations } = lab
     await lab.warmUp()
     const outcomes = await Promise.all(
-      Array.from({ length: MOST_REQUESTS }, (_, index) => operations.get(`burst-${index}`)),
+      Array.from({ length: MAX_REQUESTS }, (_, index) => operations.get(`burst-${index}`)),
     )
     expect(outcomes.filter(({ error }) => error !== null)).toEqual([])
     await operations.settled()

@@ -44,16 +44,14 @@ export function nodeContract(make: () => Promise<NodeUnderTest>): void {
       write: (mode: WriteMode, one: Item, version: Version | null = null) =>
         asked(done => node.write(mode, one, version, done)),
       remove: (version: Version | null = null) => asked(done => node.delete(KEY, version, done)),
-      touch: (expiration: number) => asked(done => node.touch(KEY, expiration, done)),
     }
   }
 
   test('what is not there is not found', async () => {
-    const { get, write, remove, touch } = await setUp()
+    const { get, write, remove } = await setUp()
     expect(await get()).toMatchObject({ status: NOT_FOUND })
     expect(await write('replace', item('a'))).toMatchObject({ status: NOT_FOUND })
     expect(await remove()).toMatchObject({ status: NOT_FOUND })
-    expect(await touch(100)).toMatchObject({ status: NOT_FOUND })
     expect(await get()).toMatchObject({ status: NOT_FOUND })
   })
 
@@ -157,24 +155,16 @@ export function nodeContract(make: () => Promise<NodeUnderTest>): void {
     expect(await get()).toMatchObject({ status: NOT_FOUND })
   })
 
-  test('touch leaves value, flags and version', async () => {
-    const { get, write, touch } = await setUp()
-    const { version } = await write('set', item('a', { flags: 7 }))
-    expect(await touch(1000)).toMatchObject({ status: OK })
-    expect(await get()).toMatchObject({ text: 'a', flags: 7 })
-    expect(await write('replace', item('b'), version)).toMatchObject({ status: OK })
-  })
-
-  test('an item expires, and not before; 0 never does; touch renews', async () => {
-    const { get, write, touch, elapse } = await setUp()
+  test('an item expires, and not before; 0 never does; a write renews', async () => {
+    const { get, write, elapse } = await setUp()
     await write('set', item('a', { expiration: 2 }))
     await write('set', item('c', { key: 'sess:never' }))
     await write('set', item('d', { key: 'sess:unix', expiration: 2_147_483_647 }))
     expect((await get()).status).toBe(OK)
-    expect((await touch(1000)).status).toBe(OK)
+    expect((await write('replace', item('a', { expiration: 1000 }))).status).toBe(OK)
     await elapse(3)
     expect((await get()).text).toBe('a')
-    expect((await touch(1)).status).toBe(OK)
+    expect((await write('replace', item('a', { expiration: 1 }))).status).toBe(OK)
     await elapse(2)
     expect((await get()).status).toBe(NOT_FOUND)
     expect((await write('add', item('b'))).status).toBe(OK)
@@ -223,11 +213,11 @@ export function nodeContract(make: () => Promise<NodeUnderTest>): void {
   })
 
   test('while the server is away everything ends with an error', async () => {
-    const { get, write, remove, touch, stop } = await setUp()
+    const { get, write, remove, stop } = await setUp()
     await write('set', item('a'))
     await stop()
     for (let turn = 0; turn < 3; turn++) {
-      const outcomes = await Promise.allSettled([get(), write('set', item('b')), remove(), touch(1)])
+      const outcomes = await Promise.allSettled([get(), write('set', item('b')), remove()])
       for (const outcome of outcomes) {
         const { reason } = outcome as PromiseRejectedResult
         expect(reason).toBeInstanceOf(MemcachedStoreError)
@@ -252,7 +242,7 @@ export function nodeContract(make: () => Promise<NodeUnderTest>): void {
       const requests: ((done: ReplyCallback) => void)[] = [
         done => node.write('set', item('a'), null, done),
         done => node.get(KEY, done),
-        done => node.touch(KEY, 100, done),
+        done => node.write('add', item('b'), null, done),
         done => node.write('replace', item('b'), version, done),
         done => node.delete(KEY, version, done),
         // Of no connection there is.
@@ -289,9 +279,9 @@ export function nodeContract(make: () => Promise<NodeUnderTest>): void {
   })
 
   test('close ends what is on its way, and what comes later', async () => {
-    const { node, get, write, remove, touch } = await setUp()
+    const { node, get, write, remove } = await setUp()
     const { version } = await write('set', item('a'))
-    const ask = () => Promise.allSettled([get(), write('set', item('b'), version), remove(), touch(1)])
+    const ask = () => Promise.allSettled([get(), write('set', item('b'), version), remove()])
     const onTheirWay = ask()
     await node.close()
     const late = await ask()

@@ -17,7 +17,7 @@ interface Restartable {
   kill(): Promise<void>
 }
 
-describe('a node over a wire, with EmbeddedMemcached', () => {
+describe('a node with EmbeddedMemcached', () => {
   nodeContract(async () => {
     let server = await EmbeddedMemcached.start()
     return make({
@@ -31,14 +31,14 @@ describe('a node over a wire, with EmbeddedMemcached', () => {
   })
 })
 
-describe.skipIf(!hasMemcached)('a node over a wire, with memcached', () => {
+describe.skipIf(!hasMemcached)('a node with memcached', () => {
   nodeContract(async () => make(await Memcached.start()))
 })
 
 async function make(server: Restartable): Promise<NodeUnderTest> {
   const proxy = await TcpProxy.start(server.address)
   const node = nodeOf(proxy.address, TIMEOUT)
-  // The proxy's connection goes once the wire has closed its own.
+  // The proxy's connection goes once our side has closed its own.
   const noticed = () => until(() => proxy.open === 0)
   return {
     node,

@@ -56,7 +56,6 @@ function make(): NodeUnderTest {
     get: (key, done) => simulated.get(key, counted(done)),
     write: (mode, item, version, done) => simulated.write(mode, item, version, counted(done)),
     delete: (key, version, done) => simulated.delete(key, version, counted(done)),
-    touch: (key, expiration, done) => simulated.touch(key, expiration, counted(done)),
     walk: () => simulated.walk(),
     statistics: () => simulated.statistics(),
     close: () => simulated.close(),

@@ -1,6 +1,7 @@
 import { ConnectionLostError, MemcachedStoreError } from '../../lib/errors.ts'
 import type { Item, MemcachedNode, ReplyCallback, Version, WriteMode } from '../../lib/memcached/node.ts'
-import { type CasVersion, EXISTS, Reply } from '../../lib/memcached/reply.ts'
+import { EXISTS, Reply } from '../../lib/memcached/reply.ts'
+import { CasVersion } from '../../lib/memcached/version.ts'
 import type { Random } from './random.ts'
 import { type Answer, type Command, type Link, NOBODY, type SimulatedServer } from './server.ts'
 import type { Clock, Event, VirtualTime } from './virtual-time.ts'
@@ -35,7 +36,6 @@ interface Pending {
 /** Milliseconds between two looks at a server that is down, or that refuses to be connected to. */
 const PROBE = 1000
 const RETRY = 25
-const EMPTY = Buffer.alloc(0)
 
 /**
  * A server as a process sees it, with what the real transport makes of it: one connection after the other,
@@ -68,10 +68,6 @@ export class SimulatedNode implements MemcachedNode {
     else this.#ask({ what: 'delete', key, cas: casOf(version) }, done)
   }
 
-  touch(key: string, expiration: number, done: ReplyCallback): void {
-    this.#ask({ what: 'touch', key, expiration }, done)
-  }
-
   async walk(): Promise<never> {
     throw new MemcachedStoreError('ERR_NOT_SUPPORTED', 'A simulated server lists nothing')
   }
@@ -92,7 +88,7 @@ export class SimulatedNode implements MemcachedNode {
 
   #refuse(done: ReplyCallback): void {
     this.#listen('not sent: the version is of another connection')
-    process.nextTick(done, null, new Reply(0, 0, EXISTS, 0, this, 0, 0, EMPTY, 0, 0))
+    process.nextTick(done, null, new Reply(EXISTS))
   }
 
   #ask(command: Command, done: ReplyCallback): void {
@@ -127,7 +123,9 @@ export class SimulatedNode implements MemcachedNode {
         this.#queue.shift()
         this.#options.time.cancel(pending.timer)
         const { status, flags, cas, value } = answer
-        pending.done(null, new Reply(0, 0, status, flags, life, 0, cas, value, 0, value.length))
+        const reply = new Reply(status, cas === 0 ? null : new CasVersion(life, 0, cas), value)
+        reply.flags = flags
+        pending.done(null, reply)
       },
       lose: life => {
         if (this.#link === life) this.#recover(life)
@@ -143,7 +141,7 @@ export class SimulatedNode implements MemcachedNode {
     this.#drop()
     const failed: Pending[] = []
     for (const pending of this.#take()) {
-      const isRepeatable = pending.command.what === 'get' || pending.command.what === 'touch'
+      const isRepeatable = pending.command.what === 'get'
       if (life.hasSent(pending) && (pending.isRepeated || !isRepeatable)) {
         failed.push(pending)
       } else {

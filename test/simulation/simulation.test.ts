@@ -82,7 +82,6 @@ function but(node: MemcachedNode, changed: Partial<MemcachedNode>): MemcachedNod
     get: (key, done) => node.get(key, done),
     write: (mode, item, version, done) => node.write(mode, item, version, done),
     delete: (key, version, done) => node.delete(key, version, done),
-    touch: (key, expiration, done) => node.touch(key, expiration, done),
     walk: options => node.walk(options),
     statistics: () => node.statistics(),
     close: () => node.close(),

@@ -2,12 +2,12 @@ import { parseServers, type ServerAddress } from '../../lib/memcached/address.ts
 import { MemjsNode } from '../../lib/memcached/memjs-node.ts'
 import type { ReplyCallback } from '../../lib/memcached/node.ts'
 import type { Reply } from '../../lib/memcached/reply.ts'
-import { Wire, type WireOptions } from '../../lib/memcached/wire.ts'
+import { Server, type ServerOptions } from '../../lib/memcached/server.ts'
 
 /** A node as the store makes them. @param timeout - milliseconds. */
-export function nodeOf(server: string, timeout: number, options: Partial<WireOptions> = {}): MemjsNode {
-  const [address] = parseServers(server) as [ServerAddress]
-  const wire = new Wire({
+export function nodeOf(servers: string, timeout: number, options: Partial<ServerOptions> = {}): MemjsNode {
+  const [address] = parseServers(servers) as [ServerAddress]
+  const server = new Server({
     address,
     tls: undefined,
     timeout,
@@ -15,7 +15,7 @@ export function nodeOf(server: string, timeout: number, options: Partial<WireOpt
     onChange() {},
     ...options,
   })
-  return new MemjsNode(address.name, wire)
+  return new MemjsNode(address.name, server)
 }
 
 /** A request as a promise. A reply's value is valid only until the callback returns. */

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
-import { isMessage, WRITES } from './frames.ts'
+import { isMessage, OPCODE, WRITES } from './frames.ts'
 import { Link } from './proxy-link.ts'
 
 /** How a connection is cut: FIN after what was sent, or RST. */
@@ -15,7 +15,9 @@ export class TcpProxy implements AsyncDisposable {
   connections = 0
   /** Replies that came from the server, whatever became of them. */
   replies = 0
-  /** Requests that came by, by opcode. */
+  /** Connections that were greeted: asked whether anybody is there. */
+  greetings = 0
+  /** Requests that came by, by opcode; greetings are none. */
   readonly requests: Map<number, number> = new Map()
 
   readonly #target: Target
@@ -179,7 +181,8 @@ export class TcpProxy implements AsyncDisposable {
   #note(frame: Buffer): void {
     if (!isMessage(frame)) return
     const opcode = frame[1] as number
-    this.requests.set(opcode, (this.requests.get(opcode) ?? 0) + 1)
+    if (opcode === OPCODE.noop) this.greetings++
+    else this.requests.set(opcode, (this.requests.get(opcode) ?? 0) + 1)
   }
 
   #write(link: Link, bytes: Buffer): void {

@@ -1,7 +1,7 @@
 import type { Request } from './request.ts'
 
 /** Requests that wait, in order. The links are in the requests: no allocation, no shifting. */
-export class Queue {
+export class RequestQueue {
   first: Request | null = null
   #last: Request | null = null
   size = 0

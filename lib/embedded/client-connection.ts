@@ -1,9 +1,9 @@
 import type { Socket } from 'node:net'
-import { binaryProtocol } from './binary.ts'
+import { BinaryService } from './binary/binary-service.ts'
 import { Inbox } from './inbox.ts'
-import type { Backend, Protocol } from './protocol.ts'
-import type { Traffic } from './statistics.ts'
-import { textProtocol } from './text.ts'
+import type { Traffic } from './own-statistics.ts'
+import type { Backend, Service } from './service.ts'
+import { TextService } from './text/text-service.ts'
 
 /** The first byte of a binary request, and of no text command. */
 const BINARY = 0x80
@@ -13,12 +13,12 @@ const BINARY = 0x80
  * more is read while it does not take its replies, so that it costs no more memory than one request and
  * one socket buffer, however it behaves.
  */
-export class Connection {
+export class ClientConnection {
   readonly #socket: Socket
   readonly #backend: Backend
   readonly #traffic: Traffic
   readonly #inbox: Inbox = new Inbox()
-  #protocol: Protocol | undefined
+  #service: Service | undefined
   #reply: Iterator<Buffer | string> | undefined
   #closing = false
 
@@ -56,8 +56,8 @@ export class Connection {
       }
       const input = this.#inbox.bytes
       if (input.length === 0) return true
-      this.#protocol ??= (input[0] === BINARY ? binaryProtocol : textProtocol)(this.#backend)
-      const answer = this.#protocol(input)
+      this.#service ??= new (input[0] === BINARY ? BinaryService : TextService)(this.#backend)
+      const answer = this.#service.answer(input)
       if (answer === undefined) return true
       this.#inbox.take(answer.take)
       this.#reply = answer.reply[Symbol.iterator]()

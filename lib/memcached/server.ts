@@ -1,27 +1,27 @@
 import { AsyncResource } from 'node:async_hooks'
-import { ConnectionLostError, MemcachedStoreError } from '../errors.ts'
+import { ConnectionLostError, closedError, MemcachedStoreError } from '../errors.ts'
+import { backOffTime } from '../pause.ts'
 import { Clock } from './clock.ts'
 import { Connection } from './connection.ts'
 import type { Target } from './exchange.ts'
-import { NOOP } from './protocol.ts'
-import { Queue } from './queue.ts'
-import { Reply } from './reply.ts'
-import { Request } from './request.ts'
+import { EXISTS, Reply } from './reply.ts'
+import type { Request } from './request.ts'
+import { RequestQueue } from './request-queue.ts'
 
 /** So much may wait for one server. More means one too slow, and piling up helps nobody. */
-export const MOST_REQUESTS = 16_384
-export const MOST_BYTES: number = 64 * 1024 * 1024
+export const MAX_REQUESTS = 16_384
+export const MAX_BYTES: number = 64 * 1024 * 1024
 
 /** No reply is longer than this, or than the largest item. */
-const MOST_BODY: number = 64 * 1024 * 1024
+const MAX_BODY: number = 64 * 1024 * 1024
 /** Milliseconds between two tries to reach a server that has just gone: a random time between these. */
-const SHORTEST_PAUSE = 10
-const LONGEST_PAUSE = 50
-/** Milliseconds until a server that is down is asked again: doubled each time, up to the last. */
+const MIN_PAUSE = 10
+const MAX_PAUSE = 50
+/** Milliseconds until a server that is down is probed: doubled each time, up to the last. */
 const FIRST_PROBE = 100
 const LAST_PROBE = 1000
 
-export interface WireOptions extends Target {
+export interface ServerOptions extends Target {
   /** Bytes. */
   readonly maxItemSize: number
   /** Told whenever the server is found to be up, or down. */
@@ -30,40 +30,41 @@ export interface WireOptions extends Target {
 
 /**
  * What memjs writes to, in the place of its own `Server`: the requests of one server, over one
- * connection after the other. Every request is answered by its deadline.
+ * connection after the other, whatever its protocol. Every request is answered by its deadline.
  *
- * When a connection that had worked breaks, requests wait for the next one while a scout looks for the
- * server: a connection on which no request is risked until it has answered. A server that stays away for
- * a `timeout` is down, as is one that never worked or does not answer: requests fail at once, and a scout
- * finds out, now and then, whether it is back.
+ * Requests wait for a connection while a probe looks for the server: a connection becomes the one in use
+ * once the server has answered its greeting, and no request is risked before. When it breaks, they wait for
+ * the next one. A server that stays away for a `timeout` is down, as is one that was never there or does
+ * not answer: requests fail at once, and a probe finds out, now and then, whether it is back.
  */
-export class Wire {
-  readonly #options: WireOptions
+export class Server {
+  readonly #options: ServerOptions
   /** Connections and timers serve many requests: they run in no request's async context. */
   readonly #scope: AsyncResource = new AsyncResource('MEMCACHED')
   readonly #clock: Clock
   #connection: Connection | null = null
   #hasWorked = false
   /** What wants a connection while there is none, and how long its values are. */
-  readonly #waiting: Queue = new Queue()
+  readonly #waiting: RequestQueue = new RequestQueue()
   #waitingLength = 0
-  /** What ended the last connection or scout. */
+  /** What ended the last connection or probe. */
   #lost: MemcachedStoreError | null = null
   /** The time of {@link #clock} from which on a server that was lost is down. */
   #patienceEnds = 0
   #down: MemcachedStoreError | null = null
-  #scout: Connection | null = null
-  /** Until the next scout, which may leave at this time of `performance.now()` at the earliest. */
+  /** A connection that has not been greeted yet. */
+  #probe: Connection | null = null
+  /** Until the next probe, which may leave at this time of `performance.now()` at the earliest. */
   #pause: NodeJS.Timeout | undefined
-  #soonest = 0
-  #probes = 0
+  #earliest = 0
+  #misses = 0
   #closed = false
 
   /** Handlers of the request that memjs is about to write. */
   #respond!: (reply: Reply) => void
   #fail!: (error: MemcachedStoreError) => void
 
-  constructor(options: WireOptions) {
+  constructor(options: ServerOptions) {
     this.#options = options
     this.#clock = new Clock(options.timeout, () => this.#expire())
   }
@@ -102,20 +103,20 @@ export class Wire {
     this.#closed = true
     clearTimeout(this.#pause)
     this.#clock.stop()
-    const error = this.#closedError()
+    const error = closedError()
     this.#connection?.drop(error)
-    this.#scout?.drop(error)
+    this.#probe?.drop(error)
     this.#failWaiting(error)
   }
 
   #refusal(): MemcachedStoreError | null {
-    if (this.#closed) return this.#closedError()
+    if (this.#closed) return closedError()
     if (this.#down !== null) return this.#unavailable('is down', this.#down)
     const connection = this.#connection
     const isFull =
       connection === null
-        ? this.#waiting.size >= MOST_REQUESTS || this.#waitingLength >= MOST_BYTES
-        : connection.queue.size >= MOST_REQUESTS || connection.bytes >= MOST_BYTES
+        ? this.#waiting.size >= MAX_REQUESTS || this.#waitingLength >= MAX_BYTES
+        : connection.requests.size >= MAX_REQUESTS || connection.bytes >= MAX_BYTES
     return isFull ? this.#unavailable('is too slow: too much is waiting for it') : null
   }
 
@@ -124,86 +125,71 @@ export class Wire {
     return new MemcachedStoreError('ERR_UNAVAILABLE', message, { cause })
   }
 
-  #closedError(): MemcachedStoreError {
-    return new MemcachedStoreError('ERR_CLOSED', 'The store is closed')
-  }
-
   #send(request: Request): void {
     const connection = this.#connection
-    // memcached would take the token for one of its own: see Version.
+    // The server would take the token for one of its own: see Version.
     if (request.life !== null && request.life !== connection) process.nextTick(answerExists, request)
     else if (connection !== null) connection.send(request)
-    else if (this.#hasWorked) this.#wait(request)
-    else {
-      this.#connection = this.#scope.runInAsyncScope(this.#connect, this)
-      this.#connection.send(request)
-    }
+    else this.#wait(request)
   }
 
   #wait(request: Request): void {
     this.#waiting.push(request)
     this.#waitingLength += request.value.length
     this.#clock.hold()
-    this.#scope.runInAsyncScope(this.#seekSoon, this)
-  }
-
-  #connect(): Connection {
-    const { address, tls, maxItemSize } = this.#options
-    const connection: Connection = new Connection({
-      address,
-      tls,
-      mostBody: Math.max(MOST_BODY, 2 * maxItemSize),
-      onProven: () => this.#rise(connection),
-      onEnd: error => this.#scope.runInAsyncScope(this.#end, this, connection, error),
-    })
-    return connection
+    this.#scope.runInAsyncScope(this.#probeSoon, this)
   }
 
   /** Fails what is due, and stops the clock where nothing is to come. */
   #expire(): void {
     const clock = this.#clock
     const waiting = this.#waiting
+    const { timeout } = this.#options
+    const probe = this.#probe
+    if (probe !== null && probe.deadline <= clock.now) probe.drop(this.#silentError())
     while (waiting.first !== null && waiting.first.deadline <= clock.now) {
       const request = waiting.shift()
       this.#waitingLength -= request.value.length
-      request.fail(this.#unavailable(`could not be reached within ${this.#options.timeout} ms`, this.#lost))
+      request.fail(this.#unavailable(`could not be reached within ${timeout} ms`, this.#lost))
     }
     if (waiting.size === 0) clock.release()
-    const isAsked = this.#isAsked(this.#connection)
-    const isSought = this.#isAsked(this.#scout)
-    if (!isAsked && !isSought && waiting.size === 0 && clock.now >= this.#patienceEnds) clock.stop()
+    const isAsked = this.#isAsked()
+    if (!isAsked && this.#probe === null && waiting.size === 0 && clock.now >= this.#patienceEnds)
+      clock.stop()
   }
 
-  /** Is anything due on this connection? What is too late ends it. */
-  #isAsked(connection: Connection | null): boolean {
+  /** Is anything due on the connection? What is too late ends it. */
+  #isAsked(): boolean {
+    const connection = this.#connection
     if (connection === null) return false
-    const { first } = connection.queue
-    if (first === null) {
-      connection.rest()
-    } else if (first.deadline <= this.#clock.now) {
-      const { address, timeout } = this.#options
-      const message = `No answer from memcached on ${address.name} within ${timeout} ms`
-      connection.drop(new MemcachedStoreError('ERR_TIMEOUT', message))
-    }
+    const { first } = connection.requests
+    if (first === null) connection.rest()
+    else if (first.deadline <= this.#clock.now) connection.drop(this.#silentError())
     return first !== null
+  }
+
+  #silentError(): MemcachedStoreError {
+    const { address, timeout } = this.#options
+    const message = `No answer from memcached on ${address.name} within ${timeout} ms`
+    return new MemcachedStoreError('ERR_TIMEOUT', message)
   }
 
   #end(connection: Connection, error: MemcachedStoreError): void {
     this.#lost = error
-    if (connection === this.#scout) this.#miss(error)
+    if (connection === this.#probe) this.#probeFailed(error)
     else this.#recover(connection, error)
   }
 
-  /** A connection has ended: give up, or go on with another. */
-  #recover({ queue, isProven, firstUnsent }: Connection, error: MemcachedStoreError): void {
+  /** The connection has ended: give up, or go on with another. */
+  #recover({ requests, firstUnsent }: Connection, error: MemcachedStoreError): void {
     this.#connection = null
-    // A connection that had worked may break, at a restart for one; the server is given another chance.
-    const isDown = !isProven || !(error instanceof ConnectionLostError)
+    // It may break, at a restart for one; the server is given another chance.
+    const isDown = !(error instanceof ConnectionLostError)
     if (!isDown) this.#bePatient()
-    else if (!this.#closed) this.#fall(error)
+    else if (!this.#closed) this.#markDown(error)
     const failed: Request[] = []
     let isSent = true
-    for (const request of queue.drain()) {
+    for (const request of requests.drain()) {
       if (request === firstUnsent) isSent = false
       if (isDown || (isSent && (request.repeated || !request.isRepeatable))) {
         failed.push(request)
@@ -226,12 +212,11 @@ export class Wire {
     this.#patienceEnds = clock.now + clock.patience
   }
 
-  #fall(error: MemcachedStoreError): void {
+  #markDown(error: MemcachedStoreError): void {
     this.#down = error
-    const wait = Math.min(FIRST_PROBE * 2 ** this.#probes++, LAST_PROBE)
-    this.#seekIn(wait * (0.5 + Math.random() / 2))
+    this.#probeIn(backOffTime(this.#misses++, FIRST_PROBE, LAST_PROBE))
     this.#options.onChange(false)
-    this.#failWaiting(this.#unavailable('is down', error))
+    this.#failWaiting(this.#hasWorked ? this.#unavailable('is down', error) : error)
   }
 
   #failWaiting(error: MemcachedStoreError): void {
@@ -239,54 +224,58 @@ export class Wire {
     for (const request of this.#waiting.drain()) request.fail(error)
   }
 
-  /** Unless one is on its way, or is about to be. */
-  #seekSoon(): void {
-    if (this.#scout !== null || this.#pause !== undefined) return
-    const wait = this.#soonest - performance.now()
-    if (wait > 0) this.#seekIn(wait)
-    else this.#seek()
+  /** Unless a probe is on its way, or is about to be. */
+  #probeSoon(): void {
+    if (this.#probe !== null || this.#pause !== undefined) return
+    const wait = this.#earliest - performance.now()
+    if (wait > 0) this.#probeIn(wait)
+    else this.#sendProbe()
   }
 
-  #seekIn(milliseconds: number): void {
-    this.#pause = setTimeout(() => this.#seek(), milliseconds).unref()
+  #probeIn(milliseconds: number): void {
+    this.#pause = setTimeout(() => this.#sendProbe(), milliseconds).unref()
   }
 
-  #seek(): void {
+  #sendProbe(): void {
     this.#pause = undefined
-    this.#soonest = performance.now() + SHORTEST_PAUSE + Math.random() * (LONGEST_PAUSE - SHORTEST_PAUSE)
+    this.#earliest = performance.now() + MIN_PAUSE + Math.random() * (MAX_PAUSE - MIN_PAUSE)
     const clock = this.#clock
     if (!clock.isRunning) clock.start()
-    const request = new Request(NOOP, 0, '')
-    request.deadline = clock.now + clock.patience
-    this.#scout = this.#connect()
-    this.#scout.rest()
-    this.#scout.send(request)
+    const { address, tls, maxItemSize } = this.#options
+    const probe: Connection = new Connection({
+      address,
+      tls,
+      protocol: 'binary',
+      maxBody: Math.max(MAX_BODY, 2 * maxItemSize),
+      deadline: clock.now + clock.patience,
+      onReady: () => this.#markUp(probe),
+      onEnd: error => this.#scope.runInAsyncScope(this.#end, this, probe, error),
+    })
+    this.#probe = probe
   }
 
-  #miss(error: MemcachedStoreError): void {
-    this.#scout = null
+  #probeFailed(error: MemcachedStoreError): void {
+    this.#probe = null
     if (this.#closed) return
     // What is not away, but silent or talks nonsense, will not be better soon.
     const isAway = error.code === 'ERR_UNAVAILABLE'
-    if (isAway && this.#down === null && this.#clock.now < this.#patienceEnds) this.#seekSoon()
-    else this.#fall(error)
+    if (isAway && this.#down === null && this.#clock.now < this.#patienceEnds) this.#probeSoon()
+    else this.#markDown(error)
   }
 
-  /** The server has answered, on a connection's first request. */
-  #rise(connection: Connection): void {
+  /** The server has answered: the probe becomes the connection. */
+  #markUp(probe: Connection): void {
     this.#hasWorked = true
     this.#down = null
-    this.#probes = 0
-    if (connection === this.#scout) {
-      this.#scout = null
-      this.#connection = connection
-      this.#waitingLength = 0
-      for (const request of this.#waiting.drain()) connection.send(request)
-    }
+    this.#misses = 0
+    this.#probe = null
+    this.#connection = probe
+    this.#waitingLength = 0
+    for (const request of this.#waiting.drain()) probe.send(request)
     this.#options.onChange(true)
   }
 }
 
 function answerExists(request: Request): void {
-  request.respond(Reply.exists(request))
+  request.respond(new Reply(EXISTS))
 }

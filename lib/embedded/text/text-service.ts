@@ -1,6 +1,6 @@
-import type { Item } from './item.ts'
-import { type Answer, type Backend, MAX_BODY, MAX_KEY, type Protocol } from './protocol.ts'
-import type { StoreMode } from './storage.ts'
+import { type Answer, type Backend, MAX_BODY, MAX_KEY, type Service } from '../service.ts'
+import type { StoreMode } from '../storage.ts'
+import type { Item } from '../stored-item.ts'
 
 /** Bytes of a line that has no end yet: memcached hangs up on more, unless it is a get of many keys. */
 const MAX_LINE = 2048
@@ -14,8 +14,15 @@ type Reply = Iterable<Buffer | string>
 type Command = (backend: Backend, words: readonly string[]) => Reply
 
 /** memcached's text protocol, as far as `COMMANDS` and `STORES` go. */
-export function textProtocol(backend: Backend): Protocol {
-  return input => {
+export class TextService implements Service {
+  readonly #backend: Backend
+
+  constructor(backend: Backend) {
+    this.#backend = backend
+  }
+
+  answer(input: Buffer): Answer | undefined {
+    const backend = this.#backend
     const end = input.indexOf('\n')
     if (end === -1) {
       const limit = /^gets? /.test(input.toString('latin1', 0, 5)) ? MAX_GET_LINE : MAX_LINE

@@ -1,6 +1,6 @@
-import type { Item, Refusal } from './item.ts'
-import type { Backend } from './protocol.ts'
-import type { StoreMode } from './storage.ts'
+import type { Backend } from '../service.ts'
+import type { StoreMode } from '../storage.ts'
+import type { Item, Refusal } from '../stored-item.ts'
 
 /** Response statuses of the binary protocol. */
 export const Status = {

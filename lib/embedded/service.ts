@@ -1,4 +1,4 @@
-import type { Statistic } from './statistics.ts'
+import type { Statistic } from './own-statistics.ts'
 import type { Storage } from './storage.ts'
 
 /** What the commands of both protocols act on. */
@@ -21,8 +21,11 @@ export interface Answer {
   readonly close?: boolean
 }
 
-/** Answers the request at the head of the input; undefined: it has not arrived whole. Never sees an empty one. */
-export type Protocol = (input: Buffer) => Answer | undefined
+/** What a connection is spoken to in: one object for each. The other end of `memcached/protocol.ts`. */
+export interface Service {
+  /** Answers the request at the head of the input; undefined: it has not arrived whole. Never sees an empty one. */
+  answer(input: Buffer): Answer | undefined
+}
 
 /** Bytes of a key. */
 export const MAX_KEY = 250

@@ -1,5 +1,5 @@
-import { COMMANDS, type Request, type Response, Status } from './binary-commands.ts'
-import { type Answer, type Backend, MAX_BODY, MAX_KEY, type Protocol } from './protocol.ts'
+import { type Answer, type Backend, MAX_BODY, MAX_KEY, type Service } from '../service.ts'
+import { COMMANDS, type Request, type Response, Status } from './commands.ts'
 
 const HEADER = 24
 const REQUEST = 0x80
@@ -16,8 +16,15 @@ const TEXT: Readonly<Record<number, string>> = {
 }
 
 /** memcached's binary protocol, without SASL, append and prepend. */
-export function binaryProtocol(backend: Backend): Protocol {
-  return input => {
+export class BinaryService implements Service {
+  readonly #backend: Backend
+
+  constructor(backend: Backend) {
+    this.#backend = backend
+  }
+
+  answer(input: Buffer): Answer | undefined {
+    const backend = this.#backend
     if (input[0] !== REQUEST) return { take: input.length, reply: [], close: true }
     if (input.length < HEADER) return undefined
     const opcode = input.readUInt8(1)

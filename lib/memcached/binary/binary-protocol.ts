@@ -1,0 +1,115 @@
+import type { MemcachedStoreError } from '../../errors.ts'
+import { garbage } from '../failures.ts'
+import { leavesApart, type Page } from '../page.ts'
+import type { Line, Protocol } from '../protocol.ts'
+import { OK, Reply } from '../reply.ts'
+import { ADD, REPLACE, type Request, SET } from '../request.ts'
+import { CasVersion } from '../version.ts'
+import { AUTH_ERROR, HEADER_LENGTH, REQUEST_MAGIC, RESPONSE_MAGIC, statusError } from './codes.ts'
+
+/**
+ * The binary protocol on one connection. Values are views of the bytes that came; only a reply that
+ * arrives in pieces is copied, once, when its last piece is there.
+ */
+export class BinaryProtocol implements Protocol {
+  readonly #line: Line
+  #pieces: Buffer[] = []
+  #have = 0
+  #need = HEADER_LENGTH
+
+  constructor(line: Line) {
+    this.#line = line
+  }
+
+  encode(request: Request, { bytes, view }: Page, start: number): number {
+    const { operation, key, value } = request
+    let at = start + HEADER_LENGTH
+    if (operation === SET || operation === REPLACE || operation === ADD) {
+      view.setUint32(at, request.flags)
+      view.setUint32(at + 4, request.expiration)
+      at += 8
+    }
+    const extras = at - start - HEADER_LENGTH
+    // Keys are ASCII: see Keys.
+    at += bytes.latin1Write(key, at)
+    let apart = 0
+    if (leavesApart(value)) apart = value.length
+    else if (typeof value !== 'string') at += value.copy(bytes, at)
+    else if (value !== '') at += bytes.utf8Write(value, at)
+
+    view.setUint32(start, (REQUEST_MAGIC << 24) | (operation << 16) | key.length)
+    // Data type and vbucket, which follow, are always 0.
+    view.setUint32(start + 4, extras << 24)
+    view.setUint32(start + 8, at - start - HEADER_LENGTH + apart)
+    view.setUint32(start + 12, request.opaque)
+    view.setUint32(start + 16, request.casHigh)
+    view.setUint32(start + 20, request.casLow)
+    return at
+  }
+
+  parse(chunk: Buffer): MemcachedStoreError | null {
+    if (this.#have === 0) return this.#parse(chunk)
+    this.#pieces.push(chunk)
+    this.#have += chunk.length
+    if (this.#have < this.#need) return null
+    const whole = Buffer.concat(this.#pieces, this.#have)
+    this.#pieces = []
+    this.#have = 0
+    return this.#parse(whole)
+  }
+
+  #parse(bytes: Buffer): MemcachedStoreError | null {
+    const { requests, server, maxBody } = this.#line
+    // A view reads numbers in one step, a Buffer byte by byte.
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+    let at = 0
+    for (;;) {
+      if (bytes.length - at < HEADER_LENGTH) return this.#keep(bytes, at, HEADER_LENGTH)
+      if (view.getUint8(at) !== RESPONSE_MAGIC) return garbage(server)
+      const extras = view.getUint8(at + 4)
+      const names = extras + view.getUint16(at + 2)
+      const body = view.getUint32(at + 8)
+      if (body > maxBody) return garbage(server, 'a reply longer than any session')
+      if (names > body) return garbage(server, 'a reply whose parts are longer than the whole')
+      const start = at + HEADER_LENGTH
+      const end = start + body
+      if (end > bytes.length) return this.#keep(bytes, at, HEADER_LENGTH + body)
+      const { first } = requests
+      if (
+        first === null ||
+        view.getUint32(at + 12) !== first.opaque ||
+        view.getUint8(at + 1) !== first.operation
+      ) {
+        return garbage(server, 'a reply to nobody')
+      }
+      const status = view.getUint16(at + 6)
+      if (status === OK) {
+        const reply = new Reply(status, this.#versionAt(view, at + 16), bytes, start + names, end)
+        if (extras === 4) reply.flags = view.getUint32(start)
+        requests.shift().respond(reply)
+      } else {
+        const error = statusError(status, server)
+        if (status === AUTH_ERROR) return error
+        requests.shift()
+        if (error === null) first.respond(new Reply(status))
+        else first.fail(error)
+      }
+      at = end
+    }
+  }
+
+  #versionAt(view: DataView, at: number): CasVersion | null {
+    const high = view.getUint32(at)
+    const low = view.getUint32(at + 4)
+    return high === 0 && low === 0 ? null : new CasVersion(this.#line, high, low)
+  }
+
+  #keep(bytes: Buffer, at: number, need: number): null {
+    if (at < bytes.length) {
+      this.#pieces = [at === 0 ? bytes : bytes.subarray(at)]
+      this.#have = bytes.length - at
+    }
+    this.#need = need
+    return null
+  }
+}
