@@ -90,6 +90,9 @@ async function lead(): Promise<void> {
   const finds = new Map<number, readonly Find[]>()
   const take = (job: number, progress: Progress): void => {
     tally.merge(progress.tally)
+    for (const { seed, violation } of progress.finds.slice(finds.get(job)?.length ?? 0)) {
+      console.log(`--seed ${seed} --once\n    ${violation}`)
+    }
     finds.set(job, progress.finds)
     const seconds = (performance.now() - begun) / 1000
     const found = [...finds.values()].flat().reduce((sum, { count }) => sum + count, 0)
