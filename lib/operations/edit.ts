@@ -18,6 +18,8 @@ const NOTHING: Decision<void> = { draft: null }
 
 type Cookie = SessionData['cookie']
 
+let count = 0
+
 /** What a request wants of its session. */
 export interface Wish {
   readonly sid: string
@@ -49,6 +51,8 @@ export class Edit implements Change<void> {
   readonly #wish: Wish
   /** Of a touch, as it was when that was asked for. */
   readonly #cookie: SessionData['cookie'] | undefined
+  /** Its place among all of this process. */
+  readonly #number: number = ++count
   #listedAt = 0
   #known: Revision | undefined
 
@@ -141,7 +145,9 @@ export class Edit implements Change<void> {
     // What others wrote is no base of this request's edits: it does not know of it.
     revision.text = text
     revision.record = record
-    if (revision.attempts.length > 0) revision.attempts = []
+    // A later save that failed may have been part of this write.
+    if (revision.attempts.length > 0)
+      revision.attempts = revision.attempts.filter(({ number }) => number > this.#number)
     if (record.text === text) {
       revision.expires = lifetime.expires
       revision.originalMaxAge = originalMaxAge
@@ -202,7 +208,7 @@ export class Edit implements Change<void> {
   }
 
   #attempt(revision: Revision, { text: sent }: Draft): Attempt {
-    return { text: this.#wish.text ?? this.#withCookie(revision.text), sent }
+    return { number: this.#number, text: this.#wish.text ?? this.#withCookie(revision.text), sent }
   }
 
   /** What the request wants, as it is. */
@@ -366,9 +372,9 @@ function cookiesOf(sessions: readonly SessionData[]): Cookie[] {
   return sessions.map(({ cookie }) => cookie)
 }
 
-/** What it has tried to store, or is about to. */
+/** What it has tried to store, or is about to, in the order in which it was asked for: a later one may fail first. */
 function tried({ attempts, planned }: Revision): readonly Attempt[] {
-  return planned.length === 0 ? attempts : [...attempts, ...planned]
+  return [...attempts, ...planned].sort((one, other) => one.number - other.number)
 }
 
 /** Do two sessions hold the same data? */

@@ -5,6 +5,8 @@ import { expiresOf } from './expiry.ts'
 
 /** What a request has tried to store: it may be stored. */
 export interface Attempt {
+  /** Tells an earlier one from a later one. */
+  readonly number: number
   /** What the request knew then. */
   readonly text: string
   /** What was sent: with what others had changed merged in. */

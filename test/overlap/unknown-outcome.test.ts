@@ -180,6 +180,35 @@ describe.skipIf(!hasMemcached).concurrent('after a save of unknown outcome', () 
     expect(await world.stores.stored(sid)).toEqual({ user: 'Ada', paid: true, theirs: 1 })
   })
 
+  test.each(['unknown', 'told in time'])(
+    'beside an earlier one, %s, whose reply is due later, a take-back holds',
+    async how => {
+      await using world = await World.start()
+      const sid = await world.stores.create({ user: 'Ada' })
+      const live = await load(world.stores.here, sid)
+      await world.stores.edit(sid, theirs => {
+        theirs.theirs = 1
+      })
+      // The first write is refused on its version, after a while; the second is of both saves, and stored.
+      world.proxy.delay(100)
+      world.proxy.tamper(reply => {
+        const isStored = WRITES.has(reply[1] as number) && reply.readUInt16BE(6) === 0
+        if (isStored) world.proxy.hold()
+        return reply
+      })
+      live.first = 1
+      const first = save(live).catch(() => {})
+      live.second = 1
+      await expect(save(live)).rejects.toMatchObject({ code: 'ERR_TIMEOUT' })
+      if (how === 'told in time') await world.proxy.pass()
+      await first
+      await world.recovered()
+      delete live.second
+      await save(live)
+      expect(await world.stores.stored(sid)).toEqual({ user: 'Ada', theirs: 1, first: 1 })
+    },
+  )
+
   test('of others, which it was rejected beside, it has stored nothing itself', async () => {
     await using world = await World.start({ onConflict: 'reject' })
     const sid = await world.stores.create({ user: 'Ada' })

@@ -53,9 +53,14 @@ export function writesOf({ plan, history }: Court, { operations, timeline }: Cas
     if ((what !== 'set' && what !== 'touch') || leaves === null || known === undefined) continue
     const end = error === undefined && operation.calls === 0 ? Number.POSITIVE_INFINITY : operation.end
     const isDropped = wasDropped(history, operation)
+    // Nor is an edit on top of a save that was given up one of what is stored.
+    const isOnDropped = operations.some(
+      ({ number }, at) => number === known.savedBy && wasDropped(history, operations[at] as Operation),
+    )
     // A touch does not bring back what is not there.
     const isVain = what === 'touch' && timeline.isAbsent(start, end)
-    const isAcknowledged = operation.calls > 0 && error === undefined && !isDropped && !isVain
+    const isAcknowledged =
+      operation.calls > 0 && error === undefined && !isDropped && !isOnDropped && !isVain
     const { base, maybe } = known
     const stored = maybe.filter(({ leaves: own, start: since }) =>
       timeline.hasStored(
