@@ -135,6 +135,38 @@ export interface MemcachedStoreOptions {
   userOf?: UserOf | undefined
 
   /**
+   * Encrypts what is stored (AES-256-GCM): one secret of 32 characters or more, or a list. The first seals, all
+   * open, so that keys are changed without logging anybody out: see docs/sealing.md.
+   *
+   * @defaultValue nothing is encrypted
+   */
+  encryptionKeys?: string | readonly string[] | undefined
+
+  /**
+   * Compresses what is stored (zlib) where that makes it smaller: `true`, or from so many bytes on. Not where
+   * a secret stands in a session beside text that an attacker chooses: see docs/sealing.md.
+   *
+   * @defaultValue `false`; with `true` a `threshold` of 2048
+   */
+  compress?: boolean | CompressOptions | undefined
+
+  /**
+   * Keeps sessions under a hash of their id (HMAC-SHA-256 with a key derived from `encryptionKeys`, SHA-256
+   * without), so that a list of memcached's keys holds no id that works as a cookie.
+   *
+   * @defaultValue `false`
+   */
+  hashKeys?: boolean | undefined
+
+  /**
+   * Reads what was stored before `encryptionKeys` or `hashKeys` were set, so that setting them logs nobody out.
+   * As long as it is set, whoever writes to memcached can plant a plain session.
+   *
+   * @defaultValue `false`
+   */
+  allowPlain?: boolean | undefined
+
+  /**
    * Turns sessions into text and back. With values that are no JSON (dates, maps), overlapping edits
    * of one such value are not merged: the later write wins. What `stringify` throws fails the save; where
    * `parse` throws there is no session, and the event `corrupt` tells of it.
@@ -142,6 +174,15 @@ export interface MemcachedStoreOptions {
    * @defaultValue JSON
    */
   serializer?: Serializer | undefined
+}
+
+export interface CompressOptions {
+  /**
+   * Bytes from which on a session is compressed.
+   *
+   * @defaultValue 2048
+   */
+  threshold?: number | undefined
 }
 
 /** What the store works with: every option checked and filled in. */
@@ -158,11 +199,21 @@ export interface Settings {
   readonly timeout: number
   readonly maxItemSize: number
   readonly userOf: UserOf | undefined
+  /** Empty: nothing is encrypted. */
+  readonly encryptionKeys: readonly string[]
+  /** Bytes; undefined: nothing is compressed. */
+  readonly compressFrom: number | undefined
+  readonly hashKeys: boolean
+  readonly allowPlain: boolean
   readonly serializer: Serializer
 }
 
 /** The longest wait of a Node timer (Node's documentation, "Timers", `setTimeout`). */
 const LONGEST_TIMER = 0x7fff_ffff
+
+/** Characters of an encryption key: 24 random bytes in base64 have as many. */
+const MIN_SECRET = 32
+const THRESHOLD = 2048
 
 /** What each option must be, in words and as a test. */
 const EXPECTED: Record<
@@ -196,6 +247,16 @@ const EXPECTED: Record<
     v => Number.isSafeInteger(v) && (v as number) >= 1024,
   ],
   userOf: ['a function', isFunction],
+  encryptionKeys: [
+    `different strings of ${MIN_SECRET} characters or more (one is made by \`openssl rand -base64 32\`)`,
+    v => areSecrets(isString(v) ? [v] : v),
+  ],
+  compress: [
+    'a boolean or an object with a `threshold` of bytes, 0 or more',
+    v => typeof v === 'boolean' || isCompressOptions(v),
+  ],
+  hashKeys: ['a boolean', v => typeof v === 'boolean'],
+  allowPlain: ['a boolean', v => typeof v === 'boolean'],
   serializer: [
     'an object with the functions stringify and parse',
     v => isObject(v) && isFunction(v.stringify) && isFunction(v.parse),
@@ -203,7 +264,7 @@ const EXPECTED: Record<
 }
 
 /** Options whose value no message shows. */
-const SECRET = new Set(['servers', 'client', 'username', 'password', 'tls'])
+const SECRET = new Set(['servers', 'client', 'username', 'password', 'tls', 'encryptionKeys'])
 
 /**
  * Checks and completes the options.
@@ -246,6 +307,12 @@ export function readOptions(options: MemcachedStoreOptions = {}): Settings {
     timeout: options.timeout ?? 500,
     maxItemSize: options.maxItemSize ?? 1_048_576,
     userOf: options.userOf,
+    encryptionKeys: isString(options.encryptionKeys)
+      ? [options.encryptionKeys]
+      : (options.encryptionKeys ?? []),
+    compressFrom: readCompress(options.compress),
+    hashKeys: options.hashKeys ?? false,
+    allowPlain: options.allowPlain ?? false,
     serializer: options.serializer ?? { stringify: stringifyJson, parse: parseJson },
   }
 }
@@ -261,6 +328,23 @@ function readServers(options: MemcachedStoreOptions): ServerAddress[] {
       ? { username, password }
       : {}),
   }))
+}
+
+function readCompress(compress: boolean | CompressOptions = false): number | undefined {
+  if (compress === false) return undefined
+  return compress === true ? THRESHOLD : (compress.threshold ?? THRESHOLD)
+}
+
+/** One at least: an empty list would be plain text in place of what was asked for. */
+function areSecrets(value: unknown): boolean {
+  if (!Array.isArray(value) || value.length === 0 || new Set(value).size < value.length) return false
+  return value.every(secret => isString(secret) && secret.length >= MIN_SECRET)
+}
+
+function isCompressOptions(value: unknown): boolean {
+  if (!isObject(value) || Object.keys(value).some(name => name !== 'threshold')) return false
+  const { threshold } = value
+  return threshold === undefined || (isNumber(threshold) && threshold >= 0)
 }
 
 function isString(value: unknown): value is string {

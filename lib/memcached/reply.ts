@@ -39,6 +39,11 @@ export class Reply {
     return this.#bytes.utf8Slice(this.#start, this.#end)
   }
 
+  /** The same as bytes: no copy, so they hold only until the callback returns. */
+  get bytes(): Buffer {
+    return this.#bytes.subarray(this.#start, this.#end)
+  }
+
   /** The same with a value of its own, which stays valid. */
   keep(): Reply {
     const value = Buffer.from(this.#bytes.subarray(this.#start, this.#end))

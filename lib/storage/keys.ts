@@ -52,6 +52,11 @@ export class Keys {
     return key.startsWith(HASHED, this.prefix.length)
   }
 
+  /** The id in the key of a session that does not hide it. */
+  idIn(key: string): string {
+    return key.slice(this.prefix.length)
+  }
+
   #marked(mark: string, text: string): string {
     // Not as UTF-8, where texts with different halves of a character become the same bytes.
     return this.prefix + mark + createHash('sha256').update(text, 'utf16le').digest('base64url')

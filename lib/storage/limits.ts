@@ -7,5 +7,5 @@ export const MAX_KEY = 250
  */
 export const ITEM_OVERHEAD = 63
 
-/** More than that and a key take together. */
-export const MAX_OVERHEAD = 320
+/** More than that, a key and a seal take together. */
+export const MAX_OVERHEAD = 352

@@ -4,6 +4,7 @@ import { NOT_FOUND, OK, type Reply } from '../memcached/reply.ts'
 import { expiration } from './expiration.ts'
 import { MAX_OVERHEAD } from './limits.ts'
 import type { DeleteOutcome, Records, SideRecord, WriteOutcome } from './storage.ts'
+import type { StoredForm } from './stored-form.ts'
 
 /** Where a record lies, and beside what: two keys that are the same need not be told apart. */
 export interface Place {
@@ -12,14 +13,16 @@ export interface Place {
   readonly beside: string
 }
 
-/** Records beside the sessions in memcached: plain text. */
+/** Records beside the sessions in memcached. */
 export class MemcachedRecords implements Records {
   readonly maxBytes: number
   readonly #cluster: Cluster
+  readonly #form: StoredForm
   readonly #place: (name: string) => Place
 
-  constructor(cluster: Cluster, maxItemSize: number, place: (name: string) => Place) {
+  constructor(cluster: Cluster, form: StoredForm, maxItemSize: number, place: (name: string) => Place) {
     this.#cluster = cluster
+    this.#form = form
     this.#place = place
     this.maxBytes = maxItemSize - MAX_OVERHEAD
   }
@@ -27,7 +30,9 @@ export class MemcachedRecords implements Records {
   async read(name: string): Promise<SideRecord | null> {
     const { key, beside } = this.#place(name)
     const reply = await replied(done => this.#cluster.home(beside).get(key, done))
-    return reply.status === NOT_FOUND ? null : { text: reply.text, version: reply.version }
+    if (reply.status === NOT_FOUND) return null
+    // What is none of ours holds nothing, and may be written over.
+    return { text: (await this.#form.text(key, reply)) ?? '', version: reply.version }
   }
 
   async write(
@@ -37,7 +42,7 @@ export class MemcachedRecords implements Records {
     over: SideRecord | null,
   ): Promise<WriteOutcome> {
     const { key, beside } = this.#place(name)
-    const item = { key, value: text, flags: 0, expiration: expiration(milliseconds) }
+    const item = await this.#form.item(key, text, 0, expiration(milliseconds))
     const mode = over === null ? 'add' : 'replace'
     const reply = await replied(done => this.#cluster.home(beside).write(mode, item, tokenOf(over), done))
     return reply.status === OK ? { text, version: reply.version } : refusal(reply)

@@ -1,14 +1,14 @@
 import type { Cluster } from '../cluster/cluster.ts'
 import { MemcachedStoreError } from '../errors.ts'
-import type { Version as CasToken, MemcachedNode, WriteMode } from '../memcached/node.ts'
+import type { Version as CasToken, Item, MemcachedNode, WriteMode } from '../memcached/node.ts'
 import { EXISTS, NOT_FOUND, OK, type Reply } from '../memcached/reply.ts'
 import { expiration } from './expiration.ts'
 import type { Keys } from './keys.ts'
 import { ITEM_OVERHEAD, MAX_OVERHEAD } from './limits.ts'
 import { SessionRecord } from './record.ts'
-import { scan } from './scan.ts'
+import type { Scan } from './scan.ts'
 import type { RecordCallback, ScannedRecord, Sessions } from './storage.ts'
-import { addName, NAMED, recordIn, TOMBSTONE } from './stored-form.ts'
+import { addName, NAMED, type StoredForm, TOMBSTONE } from './stored-form.ts'
 
 /** The text of a tombstone that says nothing: not empty, since yrmcds refuses an empty value in a binary SET. */
 const SILENT = ' '
@@ -26,13 +26,17 @@ export interface SessionsOptions {
 export class MemcachedSessions implements Sessions {
   readonly #cluster: Cluster
   readonly #keys: Keys
+  readonly #form: StoredForm
+  readonly #scan: Scan
   readonly #maxItemSize: number
   readonly #tombstone: number
   readonly #timeout: number
 
-  constructor(cluster: Cluster, keys: Keys, options: SessionsOptions) {
+  constructor(cluster: Cluster, keys: Keys, form: StoredForm, scan: Scan, options: SessionsOptions) {
     this.#cluster = cluster
     this.#keys = keys
+    this.#form = form
+    this.#scan = scan
     this.#maxItemSize = options.maxItemSize
     this.#tombstone = options.tombstone * 1000
     this.#timeout = options.timeout
@@ -46,23 +50,35 @@ export class MemcachedSessions implements Sessions {
     const key = this.#keys.of(sid)
     const home = this.#cluster.home(key)
     home.get(key, (error, reply) => {
-      if (error !== null) done(error, null)
-      else answer(home, reply as Reply, done)
+      if (error !== null) {
+        done(error, null)
+        return
+      }
+      const record = this.#form.record(key, reply as Reply)
+      if (record instanceof Promise) void record.then(late => answer(home, late, done))
+      else answer(home, record, done)
     })
   }
 
   write(sid: string, text: string, milliseconds: number, over: SessionRecord, done: RecordCallback): void {
     const key = this.#keys.of(sid)
     const isHashed = this.#keys.isHashed(key)
+    const value = isHashed ? addName(sid, text) : text
+    const item = this.#form.item(key, value, isHashed ? NAMED : 0, expiration(milliseconds))
+    if (item instanceof Promise) {
+      item.then(
+        late => this.#send(late, text, over, done),
+        error => done(error, null),
+      )
+    } else {
+      this.#send(item, text, over, done)
+    }
+  }
+
+  #send(item: Item, text: string, over: SessionRecord, done: RecordCallback): void {
     // Unlike `set`, a `replace` or an `add` that is refused leaves the old item where it is.
     const mode: WriteMode = over.kind === 'unknown' ? 'set' : over.kind === 'missing' ? 'add' : 'replace'
-    const item = {
-      key,
-      value: isHashed ? addName(sid, text) : text,
-      flags: isHashed ? NAMED : 0,
-      expiration: expiration(milliseconds),
-    }
-    const home = this.#cluster.home(key)
+    const home = this.#cluster.home(item.key)
     home.write(mode, item, over.version as CasToken | null, (error, reply) => {
       if (error !== null) done(error, null)
       else if ((reply as Reply).status === NOT_FOUND) done(null, SessionRecord.MISSING)
@@ -78,7 +94,7 @@ export class MemcachedSessions implements Sessions {
     const key = this.#keys.of(sid)
     const value = this.#keys.isHashed(key) ? addName(sid, text) : text
     const limit = this.#maxItemSize - ITEM_OVERHEAD - key.length
-    const bytes = Buffer.byteLength(value)
+    const bytes = this.#form.size(value, limit)
     if (bytes <= limit) return
     throw new MemcachedStoreError(
       'ERR_TOO_LARGE',
@@ -103,17 +119,16 @@ export class MemcachedSessions implements Sessions {
       const mode = over.kind === 'unknown' ? 'set' : 'replace'
       // A write that was on its way when the session was destroyed may arrive late by the deadline of a request.
       const life = expiration(this.#tombstone + this.#timeout)
-      home.write(mode, { key, value, flags: TOMBSTONE, expiration: life }, version, destroyed)
+      home.write(mode, this.#form.shortItem(key, value, TOMBSTONE, life), version, destroyed)
     }
   }
 
   scan(alive?: (sid: string) => void): AsyncGenerator<ScannedRecord[], void, undefined> {
-    return scan(this.#cluster, this.#keys, alive)
+    return this.#scan.sessions(alive)
   }
 }
 
-function answer(node: MemcachedNode, reply: Reply, done: RecordCallback): void {
-  const record = recordIn(reply)
+function answer(node: MemcachedNode, record: SessionRecord, done: RecordCallback): void {
   if (record.version === null && record.kind !== 'missing') done(noVersions(node), null)
   else done(null, record)
 }

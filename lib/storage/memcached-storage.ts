@@ -2,10 +2,11 @@ import type { Cluster } from '../cluster/cluster.ts'
 import { Keys } from './keys.ts'
 import { MemcachedRecords } from './memcached-records.ts'
 import { MemcachedSessions, type SessionsOptions } from './memcached-sessions.ts'
-import { clear } from './scan.ts'
+import { Scan } from './scan.ts'
 import type { Storage } from './storage.ts'
+import { type FormOptions, StoredForm } from './stored-form.ts'
 
-export interface MemcachedStorageOptions extends SessionsOptions {
+export interface MemcachedStorageOptions extends SessionsOptions, FormOptions {
   /** Of all keys. */
   readonly prefix: string
 }
@@ -16,25 +17,26 @@ export class MemcachedStorage implements Storage {
   readonly indexes: MemcachedRecords
   readonly locks: MemcachedRecords
   readonly #cluster: Cluster
-  readonly #keys: Keys
+  readonly #scan: Scan
 
   constructor(cluster: Cluster, options: MemcachedStorageOptions) {
     const keys = new Keys(options.prefix)
+    const form = new StoredForm(options)
     const { maxItemSize } = options
     this.#cluster = cluster
-    this.#keys = keys
-    this.sessions = new MemcachedSessions(cluster, keys, options)
-    this.indexes = new MemcachedRecords(cluster, maxItemSize, user => {
+    this.#scan = new Scan(cluster, keys, form)
+    this.sessions = new MemcachedSessions(cluster, keys, form, this.#scan, options)
+    this.indexes = new MemcachedRecords(cluster, form, maxItemSize, user => {
       const key = keys.ofUser(user)
       return { key, beside: key }
     })
-    this.locks = new MemcachedRecords(cluster, maxItemSize, sid => {
+    this.locks = new MemcachedRecords(cluster, form, maxItemSize, sid => {
       return { key: keys.ofLock(sid), beside: keys.of(sid) }
     })
   }
 
   clear(): Promise<void> {
-    return clear(this.#cluster, this.#keys)
+    return this.#scan.clear()
   }
 
   close(): Promise<void> {

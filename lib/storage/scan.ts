@@ -6,7 +6,7 @@ import type { Keys } from './keys.ts'
 import { type Choose, pages } from './pages.ts'
 import { fromEach, onEach } from './side-by-side.ts'
 import type { ScannedRecord } from './storage.ts'
-import { recordIn, splitName } from './stored-form.ts'
+import { nameIn, type StoredForm, toRecord } from './stored-form.ts'
 
 /** Values that are asked for at a time, and their bytes. */
 const MAX_VALUES = 128
@@ -21,54 +21,93 @@ const NEARLY_OVER = 10
 /** Deletes that are on their way at a time. */
 const DELETES_AT_ONCE = 256
 
-/** See `Sessions.scan`. */
-export function scan(
-  cluster: Cluster,
-  keys: Keys,
-  alive: ((sid: string) => void) | undefined,
-): AsyncGenerator<ScannedRecord[], void, undefined> {
-  const soon = Date.now() / 1000 + NEARLY_OVER
-  return fromEach(cluster.nodes, (node, signal) => {
-    const choose: Choose = (item, isFirst) => {
-      if (!isSession(cluster, keys, node, item)) return false
-      if (alive === undefined || isDoubtful(keys, item, soon)) return true
-      if (isFirst) alive(idIn(keys, item.key))
-      return false
-    }
-    return readFrom(node, keys, choose, signal)
-  })
-}
+/** Walks over what lies under a prefix, on all servers. */
+export class Scan {
+  readonly #cluster: Cluster
+  readonly #keys: Keys
+  readonly #form: StoredForm
 
-/** Deletes every key under the prefix, and nothing else. */
-export function clear(cluster: Cluster, keys: Keys): Promise<void> {
-  return onEach(cluster.nodes, async (node, signal) => {
-    for await (const page of pages(node, keys.prefix, () => true, signal)) {
-      for (let at = 0; at < page.length; at += DELETES_AT_ONCE) {
-        await deleteAll(node, page.slice(at, at + DELETES_AT_ONCE))
+  constructor(cluster: Cluster, keys: Keys, form: StoredForm) {
+    this.#cluster = cluster
+    this.#keys = keys
+    this.#form = form
+  }
+
+  /** See `Sessions.scan`. */
+  sessions(alive?: (sid: string) => void): AsyncGenerator<ScannedRecord[], void, undefined> {
+    const soon = Date.now() / 1000 + NEARLY_OVER
+    return fromEach(this.#cluster.nodes, (node, signal) => {
+      const choose: Choose = (item, isFirst) => {
+        if (!this.#isSession(node, item)) return false
+        if (alive === undefined || this.#isDoubtful(item, soon)) return true
+        if (isFirst) alive(this.#keys.idIn(item.key))
+        return false
       }
+      return this.#read(node, choose, signal)
+    })
+  }
+
+  /** Deletes every key under the prefix, and nothing else. */
+  clear(): Promise<void> {
+    return onEach(this.#cluster.nodes, async (node, signal) => {
+      for await (const page of pages(node, this.#keys.prefix, () => true, signal)) {
+        for (let at = 0; at < page.length; at += DELETES_AT_ONCE) {
+          await deleteAll(node, page.slice(at, at + DELETES_AT_ONCE))
+        }
+      }
+    })
+  }
+
+  /** A session, or its tombstone, where `get` looks for it: one left behind by a change of `servers` is not seen. */
+  #isSession(node: MemcachedNode, { key }: ListedItem): boolean {
+    const cluster = this.#cluster
+    return this.#keys.isSession(key) && (cluster.nodes.length === 1 || cluster.home(key) === node)
+  }
+
+  /** Does its key not tell whether it is a living session's? So with tombstones, sessions about to end, and hashed ids. */
+  #isDoubtful({ key, size, expires }: ListedItem, soon: number): boolean {
+    return size <= key.length + MAX_TOMBSTONE || expires <= soon || this.#keys.isHashed(key)
+  }
+
+  /** What lies under the chosen keys of a server. */
+  async *#read(
+    node: MemcachedNode,
+    choose: Choose,
+    signal: AbortSignal,
+  ): AsyncGenerator<ScannedRecord[], void, undefined> {
+    for await (const page of pages(node, this.#keys.prefix, choose, signal)) {
+      for (const batch of batches(page)) yield await this.#readBatch(node, batch)
     }
-  })
-}
+  }
 
-/** A session, or its tombstone, where `get` looks for it: one left behind by a change of `servers` is not seen. */
-function isSession(cluster: Cluster, keys: Keys, node: MemcachedNode, { key }: ListedItem): boolean {
-  return keys.isSession(key) && (cluster.nodes.length === 1 || cluster.home(key) === node)
-}
+  #readBatch(node: MemcachedNode, items: readonly ListedItem[]): Promise<ScannedRecord[]> {
+    return new Promise((resolve, reject) => {
+      const found: ScannedRecord[] = []
+      let left = items.length
+      const take = (scanned: ScannedRecord | null): void => {
+        if (scanned !== null) found.push(scanned)
+        if (--left === 0) resolve(found)
+      }
+      for (const { key } of items) {
+        const askedAt = performance.now()
+        node.get(key, (error, reply) => {
+          if (error !== null) reject(error)
+          else this.#take(key, reply as Reply, askedAt, take)
+        })
+      }
+    })
+  }
 
-/** Does its key not tell whether it is a living session's? So with tombstones, sessions about to end, and hashed ids. */
-function isDoubtful(keys: Keys, { key, size, expires }: ListedItem, soon: number): boolean {
-  return size <= key.length + MAX_TOMBSTONE || expires <= soon || keys.isHashed(key)
-}
-
-/** What lies under the chosen keys of a server. */
-async function* readFrom(
-  node: MemcachedNode,
-  keys: Keys,
-  choose: Choose,
-  signal: AbortSignal,
-): AsyncGenerator<ScannedRecord[], void, undefined> {
-  for await (const page of pages(node, keys.prefix, choose, signal)) {
-    for (const batch of batches(page)) yield await readBatch(node, keys, batch)
+  #take(key: string, reply: Reply, askedAt: number, take: (scanned: ScannedRecord | null) => void): void {
+    const { status, flags, version } = reply
+    const done = (text: string | null): void => {
+      const sid = this.#keys.isHashed(key) ? nameIn(text, flags) : this.#keys.idIn(key)
+      take(sid === undefined ? null : { sid, record: toRecord(text, flags, version), askedAt })
+    }
+    const text = status === OK ? this.#form.text(key, reply) : null
+    if (status !== OK) take(null)
+    else if (text instanceof Promise) void text.then(done)
+    else done(text)
   }
 }
 
@@ -85,35 +124,6 @@ function* batches(page: readonly ListedItem[]): Generator<ListedItem[], void, un
     }
   }
   if (batch.length > 0) yield batch
-}
-
-function readBatch(node: MemcachedNode, keys: Keys, items: readonly ListedItem[]): Promise<ScannedRecord[]> {
-  return new Promise((resolve, reject) => {
-    const found: ScannedRecord[] = []
-    let left = items.length
-    for (const { key } of items) {
-      const askedAt = performance.now()
-      node.get(key, (error, reply) => {
-        if (error !== null) {
-          reject(error)
-          return
-        }
-        const scanned = toScanned(keys, key, reply as Reply, askedAt)
-        if (scanned !== null) found.push(scanned)
-        if (--left === 0) resolve(found)
-      })
-    }
-  })
-}
-
-function toScanned(keys: Keys, key: string, reply: Reply, askedAt: number): ScannedRecord | null {
-  if (reply.status !== OK) return null
-  const sid = keys.isHashed(key) ? splitName(reply.text)?.sid : idIn(keys, key)
-  return sid === undefined ? null : { sid, record: recordIn(reply), askedAt }
-}
-
-function idIn(keys: Keys, key: string): string {
-  return key.slice(keys.prefix.length)
 }
 
 function deleteAll(node: MemcachedNode, items: readonly ListedItem[]): Promise<unknown> {

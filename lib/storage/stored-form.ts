@@ -1,5 +1,9 @@
+import type { Item } from '../memcached/node.ts'
 import { NOT_FOUND, type Reply } from '../memcached/reply.ts'
-import { SessionRecord } from './record.ts'
+import { compress, compressNow, decompress } from './compression.ts'
+import { Keyring, SEAL_BYTES } from './encryption.ts'
+import { MAX_KEY } from './limits.ts'
+import { SessionRecord, type Version } from './record.ts'
 
 /*
  * Flags of a stored item. Plain JSON has 0, so that other languages read it as it is. Ours are high
@@ -12,17 +16,134 @@ import { SessionRecord } from './record.ts'
 export const TOMBSTONE = 0x0001_0000
 /** The key is a hash; the value begins with the id as a JSON string and a newline. */
 export const NAMED = 0x0002_0000
+/** The value is encrypted; what is in it is as the other flags say. */
+export const SEALED = 0x0004_0000
+/** The value, or what is in it, is compressed. */
+export const DEFLATED = 0x0008_0000
 
-/** What a reply to a read holds. */
-export function recordIn(reply: Reply): SessionRecord {
-  if (reply.status === NOT_FOUND) return SessionRecord.MISSING
-  const { flags, version } = reply
-  if (flags === 0) return new SessionRecord('stored', reply.text, version)
-  if ((flags & TOMBSTONE) !== 0) return new SessionRecord('destroyed', reply.text, version)
-  const text = (flags & NAMED) === 0 ? reply.text : splitName(reply.text)?.text
-  return text === undefined
+/** What is unpacked may be so many times as large as an item: no value becomes a bomb. */
+export const MAX_GROWTH = 8
+
+export interface FormOptions {
+  /** memcached's `-I`, in bytes. */
+  readonly maxItemSize: number
+  /** Bytes from which on a value is compressed; undefined: never. */
+  readonly compressFrom: number | undefined
+  /** The first seals, all open. Without any, values stay plain. */
+  readonly encryptionKeys: readonly string[]
+  /** Is plain text read where there are keys? */
+  readonly allowPlain: boolean
+}
+
+/**
+ * How a text lies in memcached: as it is, compressed, sealed, or compressed and then sealed. A sealed value opens
+ * under the key alone that it was sealed for, as what it was sealed as.
+ */
+export class StoredForm {
+  /** Values that were sealed. */
+  sealed = 0
+  readonly #maxItemSize: number
+  readonly #compressFrom: number
+  readonly #keyring: Keyring | null
+  readonly #readsPlain: boolean
+  readonly #context: Buffer = Buffer.alloc(4 + MAX_KEY)
+
+  constructor({ maxItemSize, compressFrom, encryptionKeys, allowPlain }: FormOptions) {
+    this.#maxItemSize = maxItemSize
+    this.#compressFrom = compressFrom ?? Infinity
+    this.#keyring = encryptionKeys.length === 0 ? null : new Keyring(encryptionKeys)
+    this.#readsPlain = this.#keyring === null || allowPlain
+  }
+
+  /** The item for a text. A promise where that takes long. */
+  item(key: string, text: string, flags: number, expiration: number): Item | Promise<Item> {
+    // A character takes at most three bytes in UTF-8.
+    const isShort = text.length * 3 < this.#compressFrom || Buffer.byteLength(text) < this.#compressFrom
+    const packed = isShort ? null : compress(Buffer.from(text))
+    return packed instanceof Promise
+      ? packed.then(late =>
+          this.#seal(key, late ?? text, late === null ? flags : flags | DEFLATED, expiration),
+        )
+      : this.#seal(key, packed ?? text, packed === null ? flags : flags | DEFLATED, expiration)
+  }
+
+  /** The same for a text that is never compressed. */
+  shortItem(key: string, text: string, flags: number, expiration: number): Item {
+    return this.#seal(key, text, flags, expiration)
+  }
+
+  #seal(key: string, value: string | Buffer, flags: number, expiration: number): Item {
+    if (this.#keyring === null) return { key, value, flags, expiration }
+    this.sealed++
+    const sealed = this.#keyring.seal(value, this.#contextOf(key, flags | SEALED))
+    return { key, value: sealed, flags: flags | SEALED, expiration }
+  }
+
+  /** Bytes that a text takes as a value at the least, as far as it matters whether that is more than so many. */
+  size(text: string, limit: number): number {
+    const seal = this.#keyring === null ? 0 : SEAL_BYTES
+    const bytes = Buffer.byteLength(text)
+    const isPacked = bytes >= this.#compressFrom && bytes <= this.#maxItemSize * MAX_GROWTH
+    return bytes + seal > limit && isPacked
+      ? Math.min(bytes, compressNow(Buffer.from(text)).length) + seal
+      : bytes + seal
+  }
+
+  /** The text of an item that was read; null where it holds none that this store has written. A promise where that takes long. */
+  text(key: string, reply: Reply): string | null | Promise<string | null> {
+    const { flags } = reply
+    if ((flags & SEALED) === 0) {
+      if (!this.#readsPlain) return null
+      // What takes longer than the callback needs bytes of its own.
+      return (flags & DEFLATED) === 0 ? reply.text : this.#unpack(Buffer.from(reply.bytes))
+    }
+    const opened = this.#keyring?.open(reply.bytes, this.#contextOf(key, flags)) ?? null
+    if (opened === null) return null
+    return (flags & DEFLATED) === 0 ? toText(opened) : this.#unpack(opened)
+  }
+
+  /** What a reply to a read holds. A promise where that takes long. */
+  record(key: string, reply: Reply): SessionRecord | Promise<SessionRecord> {
+    if (reply.status === NOT_FOUND) return SessionRecord.MISSING
+    const text = this.text(key, reply)
+    const { flags, version } = reply
+    return text instanceof Promise
+      ? text.then(late => toRecord(late, flags, version))
+      : toRecord(text, flags, version)
+  }
+
+  #unpack(packed: Buffer): string | null | Promise<string | null> {
+    const bytes = decompress(packed, this.#maxItemSize * MAX_GROWTH)
+    if (bytes instanceof Promise) return bytes.then(late => (late === null ? null : toText(late)))
+    return bytes === null ? null : toText(bytes)
+  }
+
+  /** Where a value lies, and as what. Used at once, so one buffer serves all. */
+  #contextOf(key: string, flags: number): Buffer {
+    this.#context.writeUInt32BE(flags >>> 0, 0)
+    return this.#context.subarray(0, 4 + this.#context.latin1Write(key, 4))
+  }
+}
+
+function toText(bytes: Buffer): string {
+  return bytes.utf8Slice(0, bytes.length)
+}
+
+/** What a text means that was read with these flags. */
+export function toRecord(text: string | null, flags: number, version: Version | null): SessionRecord {
+  if (flags === 0 && text !== null) return new SessionRecord('stored', text, version)
+
+  // What is under a tombstone is refused, whoever has set it.
+  if ((flags & TOMBSTONE) !== 0) return new SessionRecord('destroyed', text ?? '', version)
+  const session = text === null || (flags & NAMED) === 0 ? text : splitName(text)?.text
+  return session === null || session === undefined
     ? new SessionRecord('corrupt', '', version)
-    : new SessionRecord('stored', text, version)
+    : new SessionRecord('stored', session, version)
+}
+
+/** The id in the text under a hashed key; undefined where it is none. */
+export function nameIn(text: string | null, flags: number): string | undefined {
+  return text === null || (flags & NAMED) === 0 ? undefined : splitName(text)?.sid
 }
 
 export function addName(sid: string, text: string): string {
