@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { expiresAt } from '../../lib/embedded/expires-at.ts'
-import { itemSize } from '../../lib/embedded/stored-item.ts'
 import { Storage } from '../../lib/embedded/storage.ts'
+import { itemSize } from '../../lib/embedded/stored-item.ts'
 
 const START = 1_800_000_000
 let now = START
