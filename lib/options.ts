@@ -25,7 +25,7 @@ export type UserOf = (session: SessionData) => string | undefined
 export interface MemcachedStoreOptions {
   /**
    * The servers: `host`, `host:port`, `[::1]:port`, `user:pass@host:port` (percent-encoded),
-   * `/path/to.sock`, `memcached://…`, `memcacheds://…` (TLS); one, several with commas, or a list.
+   * `/path/to.sock`, `memcached://…`, `memcacheds://…` (TLS), `memcached+text://…`; one, several with commas, or a list.
    * Each session lives on one of them, chosen as libmemcached's `ketama_weighted` does.
    *
    * @defaultValue the environment's `MEMCACHED_SERVERS`, `MEMCACHIER_SERVERS` or `MEMCACHE_SERVERS`, else `localhost:11211`
@@ -35,10 +35,18 @@ export interface MemcachedStoreOptions {
   /** A memjs client of your own instead of `servers`. It is never closed by the store. */
   client?: MemjsClient | undefined
 
-  /** SASL PLAIN user for servers that name none in their address. Goes with `password`. */
+  /**
+   * What to speak with the servers: `'auto'` finds out for each, and prefers `'binary'`; `'text'` is what proxies and
+   * most managed services understand. `memcached+text://…` says it for one server.
+   *
+   * @defaultValue `'auto'`
+   */
+  protocol?: 'auto' | 'binary' | 'text' | undefined
+
+  /** User for servers that name none in their address: SASL PLAIN, or the text protocol's login. Goes with `password`. */
   username?: string | undefined
 
-  /** SASL PLAIN password. */
+  /** The user's password. */
   password?: string | undefined
 
   /**
@@ -222,6 +230,7 @@ const EXPECTED: Record<
 > = {
   servers: ['a string or a list of strings', v => isString(v) || (Array.isArray(v) && v.every(isString))],
   client: ['a memjs client', v => isObject(v) && isFunction(v.perform)],
+  protocol: ["'auto', 'binary' or 'text'", v => v === 'auto' || v === 'binary' || v === 'text'],
   // SASL PLAIN separates them by NUL (RFC 4616, section 2).
   username: ['a non-empty string without NUL', v => isString(v) && v !== '' && !v.includes('\0')],
   password: ['a string without NUL', v => isString(v) && !v.includes('\0')],
@@ -286,7 +295,7 @@ export function readOptions(options: MemcachedStoreOptions = {}): Settings {
       throw new TypeError(`Expected \`${name}\` to be ${words}, got ${got}`)
     }
   }
-  for (const name of ['servers', 'username', 'password', 'tls'] as const) {
+  for (const name of ['servers', 'protocol', 'username', 'password', 'tls'] as const) {
     if (options.client !== undefined && options[name] !== undefined) {
       throw new TypeError(`Expected either \`client\` or \`${name}\`, got both: the client has its own`)
     }
@@ -319,11 +328,12 @@ export function readOptions(options: MemcachedStoreOptions = {}): Settings {
 
 /** An address may carry its own credentials and ask for TLS; the options speak for the rest. */
 function readServers(options: MemcachedStoreOptions): ServerAddress[] {
-  const { username, password } = options
+  const { username, password, protocol = 'auto' } = options
   const tls = options.tls !== undefined && options.tls !== false
   return parseServers(options.servers ?? defaultServers(process.env)).map(address => ({
     ...address,
     tls: address.tls || tls,
+    ...(address.protocol === undefined && protocol !== 'auto' ? { protocol } : {}),
     ...(address.username === undefined && username !== undefined && password !== undefined
       ? { username, password }
       : {}),

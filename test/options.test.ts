@@ -55,6 +55,7 @@ const client = (): Client => Client.create('localhost:1', { logger: { log() {} }
 const GOOD: { [K in keyof MemcachedStoreOptions]-?: MemcachedStoreOptions[K][] } = {
   servers: ['a', 'a:1,b:2', ['a', 'b,c'], '/tmp/memcached.sock', 'memcacheds://user:word@a'],
   client: [client()],
+  protocol: ['auto', 'binary', 'text'],
   username: ['someone'],
   password: ['', 'secret'],
   tls: [true, false, { rejectUnauthorized: false }],
@@ -112,6 +113,7 @@ const BAD: Record<keyof MemcachedStoreOptions, unknown[]> = {
     '[::1',
   ],
   client: [...STRANGE, 5, 'a', {}, { perform: true }, [], () => {}],
+  protocol: [...STRANGE, 5, '', 'ascii', 'Text', {}, true],
   username: [...STRANGE, 5, '', 'a\0b', {}, true],
   password: [...STRANGE, 5, 'a\0b', {}, true],
   tls: [null, Number.NaN, 1n, 5, 'true', [], () => {}],

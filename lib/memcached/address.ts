@@ -1,5 +1,8 @@
 import { isIPv6 } from 'node:net'
 
+/** The protocols of memcached that the store speaks. */
+export type ProtocolName = 'binary' | 'text'
+
 /** Where a memcached listens, and how to speak to it: over TCP or through a unix socket. */
 export type ServerAddress = TcpAddress | SocketAddress
 
@@ -20,6 +23,8 @@ interface Access {
   /** What people and the ring see: `host:port`, `[v6]:port` or the path. Never user or password. */
   readonly name: string
   readonly tls: boolean
+  /** What to speak; undefined finds out. */
+  readonly protocol?: ProtocolName
   /** SASL PLAIN; there only together with `password`. */
   readonly username?: string
   readonly password?: string
@@ -40,7 +45,8 @@ export function defaultServers(env: NodeJS.ProcessEnv): string {
  *
  * - `host`, `host:port`, `[::1]`, `[::1]:port`; the port is 11211 unless given
  * - `/path/to.sock`, `unix:/path/to.sock`
- * - `memcached://…`, `memcacheds://…` (TLS) before any of these
+ * - `memcached://…`, `memcacheds://…` (TLS) before any of these, and with `+text` before the colon for the
+ *   text protocol
  * - `user:password@` before the host. The last `@` ends the password, the first `:` begins it; both
  *   parts are percent-decoded, and a comma, a space or a `%` must be encoded.
  *
@@ -73,24 +79,25 @@ function parseList(list: string): ServerAddress[] {
 
 type Fail = (expected: string) => never
 
-function parseAddress(text: string, fail: Fail): ServerAddress {
-  if (text === '') fail('addresses, none of them empty')
-  if (/\s/.test(text)) fail('addresses without spaces, separated by commas')
-  const plain = text.replace(/^unix:(\/\/)?(?=\/[^/])/, '')
+function parseAddress(address: string, fail: Fail): ServerAddress {
+  if (address === '') fail('addresses, none of them empty')
+  if (/\s/.test(address)) fail('addresses without spaces, separated by commas')
+  const plain = address.replace(/^unix:(\/\/)?(?=\/[^/])/, '')
   const scheme = /^([a-z][a-z\d+.-]*):\/\//i.exec(plain)?.[1]
-  if (scheme !== undefined && !/^memcacheds?$/i.test(scheme)) fail('memcached://… or memcacheds://…')
-  const tls = scheme?.toLowerCase() === 'memcacheds'
+  const [, secure, text] =
+    /^memcached(s)?(\+text)?$/i.exec(scheme ?? 'memcached') ?? fail('memcached://… or memcacheds://…')
+  const access = { tls: secure !== undefined, ...(text === undefined ? {} : { protocol: 'text' as const }) }
   const rest = scheme === undefined ? plain : plain.slice(scheme.length + '://'.length)
 
   if (rest.startsWith('/')) {
     if (rest.endsWith('/')) fail('addresses with a host or the path of a socket')
-    return { name: rest, path: rest, tls }
+    return { name: rest, path: rest, ...access }
   }
   const at = rest.lastIndexOf('@')
   const server = rest.slice(at + 1)
   return {
     ...parseHost(scheme === undefined ? server : server.replace(/\/$/, ''), fail),
-    tls,
+    ...access,
     ...(at === -1 ? {} : parseCredentials(rest.slice(0, at), fail)),
   }
 }

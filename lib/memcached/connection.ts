@@ -1,12 +1,12 @@
 import type { Socket } from 'node:net'
 import type { ConnectionOptions } from 'node:tls'
 import { ConnectionLostError, MemcachedStoreError } from '../errors.ts'
-import type { ServerAddress } from './address.ts'
+import type { ProtocolName, ServerAddress } from './address.ts'
 import { dial } from './dial.ts'
 import { tooManyConnections } from './failures.ts'
 import { Outbox, type Parcel } from './outbox.ts'
-import type { Greeting, Line, Protocol } from './protocol.ts'
-import { PROTOCOLS, type ProtocolName } from './protocols.ts'
+import type { Findings, Greeting, Line, Protocol } from './protocol.ts'
+import { PROTOCOLS } from './protocols.ts'
 import type { Request } from './request.ts'
 import { RequestQueue } from './request-queue.ts'
 
@@ -22,6 +22,9 @@ export interface ConnectionSettings {
   readonly protocol: ProtocolName
   /** Bytes; a longer reply is taken for garbage. */
   readonly maxBody: number
+  readonly findings: Findings
+  /** Milliseconds that are left of a request's time. */
+  readonly left: (request: Request) => number
   /** The time, in milliseconds of the server's clock, by which it must be ready. */
   readonly deadline: number
   /** The server has answered the greeting: requests may be sent. */
@@ -36,12 +39,14 @@ export interface ConnectionSettings {
  */
 export class Connection implements Line {
   readonly server: string
+  readonly protocol: ProtocolName
   readonly maxBody: number
+  readonly findings: Findings
   readonly deadline: number
   readonly requests: RequestQueue = new RequestQueue()
   readonly #settings: ConnectionSettings
   readonly #socket: Socket
-  readonly #protocol: Protocol
+  readonly #speech: Protocol
   readonly #outbox: Outbox
   #greeting: Greeting | null
   #isDialled = false
@@ -50,14 +55,16 @@ export class Connection implements Line {
   #flushing = false
 
   constructor(settings: ConnectionSettings) {
-    const { address, tls, protocol, maxBody, deadline } = settings
+    const { address, tls, protocol, maxBody, findings, deadline } = settings
     this.server = address.name
+    this.protocol = protocol
     this.maxBody = maxBody
+    this.findings = findings
     this.deadline = deadline
     this.#settings = settings
     this.#greeting = PROTOCOLS[protocol].greet(address)
-    this.#protocol = PROTOCOLS[protocol].speak(this)
-    this.#outbox = new Outbox(this.#protocol)
+    this.#speech = PROTOCOLS[protocol].speak(this)
+    this.#outbox = new Outbox(this.#speech)
     const socket = dial(address, tls, () => this.#greet())
     socket.on('data', bytes => this.#take(bytes))
     socket.on('drain', () => this.#flush())
@@ -90,6 +97,10 @@ export class Connection implements Line {
     this.#flushSoon()
   }
 
+  left(request: Request): number {
+    return this.#settings.left(request)
+  }
+
   /** Nothing is due. */
   rest(): void {
     if (!this.#held) return
@@ -111,7 +122,7 @@ export class Connection implements Line {
   }
 
   #take(bytes: Buffer): void {
-    const error = this.#greeting === null ? this.#protocol.parse(bytes) : this.#welcome(this.#greeting, bytes)
+    const error = this.#greeting === null ? this.#speech.parse(bytes) : this.#welcome(this.#greeting, bytes)
     if (error !== null) this.drop(error)
   }
 
@@ -121,6 +132,7 @@ export class Connection implements Line {
       this.#greeting = null
       this.#settings.onReady()
     }
+    if (step instanceof Buffer) this.#socket.write(step)
     return step instanceof Error ? step : null
   }
 
@@ -149,10 +161,14 @@ export class Connection implements Line {
   /** Several buffers, in one write. */
   #writeAll(first: Parcel): void {
     const socket = this.#socket
+    const { valueEnd } = this.#speech
     socket.cork()
     for (let parcel: Parcel | null = first; parcel !== null; parcel = this.#outbox.take()) {
       socket.write(parcel.bytes)
-      if (parcel.value !== null) socket.write(parcel.value)
+      if (parcel.value !== null) {
+        socket.write(parcel.value)
+        if (valueEnd !== null) socket.write(valueEnd)
+      }
       if (socket.writableLength >= MAX_WRITTEN) break
     }
     socket.uncork()

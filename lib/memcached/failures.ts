@@ -34,6 +34,15 @@ export function tooManyConnections(server: string, bytes: Buffer): MemcachedStor
   )
 }
 
+/** A server behind a proxy failed, or what else `SERVER_ERROR` means. Few words are quoted: any other might be a key. */
+export function refused(server: string, line: string): MemcachedStoreError {
+  const words = /^SERVER_ERROR ([A-Za-z ]{1,60})$/.exec(line)?.[1]
+  return new MemcachedStoreError(
+    'ERR_UNAVAILABLE',
+    `memcached on ${server} failed${words === undefined ? '' : ` ("${words}")`}`,
+  )
+}
+
 /** The server's bytes make no sense. @param what - such as `a reply to nobody`. */
 export function garbage(server: string, what = 'bytes that are no reply'): MemcachedStoreError {
   return new ConnectionLostError('ERR_PROTOCOL', `memcached on ${server} sent ${what}`)

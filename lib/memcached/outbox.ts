@@ -45,8 +45,9 @@ export class Outbox {
     const large = largeValueOf(request)
     const room = MAX_HEAD + request.key.length + (large === null ? request.value.length * MAX_BYTES : 0)
     if (this.#end + room > this.#page.size) this.#renew()
-    this.#first ??= request
-    const end = this.#protocol.encode(request, this.#page, this.#end)
+    const isFirst = this.#first === null
+    if (isFirst) this.#first = request
+    const end = this.#protocol.encode(request, this.#page, this.#end, isFirst)
     this.length += end - this.#end
     this.#end = end
     if (large !== null) {

@@ -11,12 +11,31 @@ export interface Line {
   readonly requests: RequestQueue
   /** Bytes; a longer reply is taken for garbage. */
   readonly maxBody: number
+  /** What has been found out about the server. */
+  readonly findings: Findings
+  /** Milliseconds that are left of a request's time. */
+  left(request: Request): number
+  /** Asks for this once more. */
+  send(request: Request): void
+}
+
+/** Kept for as long as the server is used. */
+export interface Findings {
+  /** Is it a proxy? One of the servers behind it may be away by itself. */
+  isProxy: boolean
 }
 
 /** What a connection speaks once it has been greeted: one object for each, with the state of its stream. */
 export interface Protocol {
-  /** Writes a request, but for a value that {@link leavesApart}; gives where it ends. There is room for it. */
-  encode(request: Request, page: Page, at: number): number
+  /** What follows a value that {@link leavesApart}. */
+  readonly valueEnd: Buffer | null
+
+  /**
+   * Writes a request, but for a value that {@link leavesApart}; gives where it ends. There is room for it.
+   *
+   * @param isFirst - has all that is before it on the page left already?
+   */
+  encode(request: Request, page: Page, at: number, isFirst: boolean): number
 
   /** Reads what has come, and answers requests with it. Gives what ends the connection, or null. */
   parse(bytes: Buffer): MemcachedStoreError | null
@@ -30,6 +49,6 @@ export interface Greeting {
   /** What is sent first. */
   readonly opening: Buffer
 
-  /** Takes what came: the greeting is over, needs more bytes, or failed. */
-  take(bytes: Buffer): 'done' | 'more' | MemcachedStoreError
+  /** Takes what came: the greeting is over, needs more bytes, goes on with these, or failed. */
+  take(bytes: Buffer): 'done' | 'more' | Buffer | MemcachedStoreError
 }

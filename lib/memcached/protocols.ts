@@ -1,10 +1,9 @@
-import type { ServerAddress } from './address.ts'
+import type { ProtocolName, ServerAddress } from './address.ts'
 import { BinaryGreeting } from './binary/binary-greeting.ts'
 import { BinaryProtocol } from './binary/binary-protocol.ts'
 import type { Greeting, Line, Protocol } from './protocol.ts'
-
-/** The protocols of memcached that the store speaks. */
-export type ProtocolName = 'binary'
+import { TextGreeting } from './text/text-greeting.ts'
+import { TextProtocol } from './text/text-protocol.ts'
 
 interface Speech {
   greet(address: ServerAddress): Greeting
@@ -13,4 +12,5 @@ interface Speech {
 
 export const PROTOCOLS: Record<ProtocolName, Speech> = {
   binary: { greet: address => new BinaryGreeting(address), speak: line => new BinaryProtocol(line) },
+  text: { greet: address => new TextGreeting(address), speak: line => new TextProtocol(line) },
 }

@@ -11,9 +11,11 @@ const NOTHING: Buffer = Buffer.alloc(0)
 export class Reply {
   /** {@link OK}, {@link NOT_FOUND} or {@link EXISTS}; anything else arrives as an error. */
   readonly status: number
-  /** Of the item read or written; null where the server counts no versions (`-C`), or told none. */
+  /** Of the item read or written; null where there is none, or the server told none. */
   readonly version: CasVersion | null
-  /** Of the item read. Set apart: few replies have any. */
+  /** False where no such reply tells a version: then none does not mean that the server counts none (`-C`). */
+  tellsVersion = true
+  /** Of the item read. */
   flags = 0
   readonly #bytes: Buffer
   readonly #start: number
@@ -48,6 +50,7 @@ export class Reply {
   keep(): Reply {
     const value = Buffer.from(this.#bytes.subarray(this.#start, this.#end))
     const kept = new Reply(this.status, this.version, value)
+    kept.tellsVersion = this.tellsVersion
     kept.flags = this.flags
     return kept
   }

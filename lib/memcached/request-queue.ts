@@ -24,6 +24,20 @@ export class RequestQueue {
     return first
   }
 
+  /** Takes one of those that wait. */
+  remove(request: Request): void {
+    if (request === this.first) {
+      this.shift()
+      return
+    }
+    let before = this.first as Request
+    while (before.next !== request) before = before.next as Request
+    before.next = request.next
+    if (request === this.#last) this.#last = before
+    request.next = null
+    this.size--
+  }
+
   /** Takes all, one after the other: each is free to be put in another queue. */
   *drain(): Generator<Request> {
     while (this.first !== null) yield this.shift()

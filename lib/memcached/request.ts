@@ -40,6 +40,8 @@ export class Request extends AsyncResource {
   /** Has it been sent again after a broken connection? Once is enough. */
   repeated = false
   next: Request | null = null
+  /** Reads with one number are asked for together; 0 is none. */
+  group = 0
 
   constructor(
     operation: number,

@@ -1,9 +1,11 @@
 import { AsyncResource } from 'node:async_hooks'
 import { ConnectionLostError, closedError, MemcachedStoreError } from '../errors.ts'
 import { backOffTime } from '../pause.ts'
+import type { ProtocolName } from './address.ts'
 import { Clock } from './clock.ts'
 import { Connection } from './connection.ts'
 import type { Target } from './exchange.ts'
+import type { Findings } from './protocol.ts'
 import { EXISTS, Reply } from './reply.ts'
 import type { Request } from './request.ts'
 import { RequestQueue } from './request-queue.ts'
@@ -36,13 +38,19 @@ export interface ServerOptions extends Target {
  * once the server has answered its greeting, and no request is risked before. When it breaks, they wait for
  * the next one. A server that stays away for a `timeout` is down, as is one that was never there or does
  * not answer: requests fail at once, and a probe finds out, now and then, whether it is back.
+ *
+ * What it speaks is found out by the first probe, and again after it was down: binary where that is
+ * understood, else text.
  */
 export class Server {
   readonly #options: ServerOptions
   /** Connections and timers serve many requests: they run in no request's async context. */
   readonly #scope: AsyncResource = new AsyncResource('MEMCACHED')
   readonly #clock: Clock
+  readonly #findings: Findings = { isProxy: false }
   #connection: Connection | null = null
+  /** Null while nobody knows. */
+  #protocol: ProtocolName | null
   #hasWorked = false
   /** What wants a connection while there is none, and how long its values are. */
   readonly #waiting: RequestQueue = new RequestQueue()
@@ -66,6 +74,7 @@ export class Server {
 
   constructor(options: ServerOptions) {
     this.#options = options
+    this.#protocol = options.address.protocol ?? null
     this.#clock = new Clock(options.timeout, () => this.#expire())
   }
 
@@ -176,7 +185,7 @@ export class Server {
 
   #end(connection: Connection, error: MemcachedStoreError): void {
     this.#lost = error
-    if (connection === this.#probe) this.#probeFailed(error)
+    if (connection === this.#probe) this.#probeFailed(connection, error)
     else this.#recover(connection, error)
   }
 
@@ -214,6 +223,7 @@ export class Server {
 
   #markDown(error: MemcachedStoreError): void {
     this.#down = error
+    this.#protocol = this.#options.address.protocol ?? null
     this.#probeIn(backOffTime(this.#misses++, FIRST_PROBE, LAST_PROBE))
     this.#options.onChange(false)
     this.#failWaiting(this.#hasWorked ? this.#unavailable('is down', error) : error)
@@ -239,24 +249,48 @@ export class Server {
   #sendProbe(): void {
     this.#pause = undefined
     this.#earliest = performance.now() + MIN_PAUSE + Math.random() * (MAX_PAUSE - MIN_PAUSE)
+    this.#dial(this.#protocol ?? 'binary')
+  }
+
+  #dial(protocol: ProtocolName): void {
     const clock = this.#clock
     if (!clock.isRunning) clock.start()
     const { address, tls, maxItemSize } = this.#options
     const probe: Connection = new Connection({
       address,
       tls,
-      protocol: 'binary',
+      protocol,
       maxBody: Math.max(MAX_BODY, 2 * maxItemSize),
+      findings: this.#findings,
       deadline: clock.now + clock.patience,
+      left: request => clock.until(request.deadline),
       onReady: () => this.#markUp(probe),
       onEnd: error => this.#scope.runInAsyncScope(this.#end, this, probe, error),
     })
     this.#probe = probe
   }
 
-  #probeFailed(error: MemcachedStoreError): void {
+  #probeFailed({ protocol }: Connection, error: MemcachedStoreError): void {
     this.#probe = null
     if (this.#closed) return
+    const isUnknown = this.#protocol === null && error instanceof ConnectionLostError
+    if (isUnknown && protocol === 'binary') {
+      // Servers say that they do not understand; proxies hang up.
+      this.#findings.isProxy = error.code === 'ERR_UNAVAILABLE'
+      this.#dial('text')
+    } else {
+      this.#giveUp(isUnknown && error.code === 'ERR_PROTOCOL' ? this.#notUnderstood(error) : error)
+    }
+  }
+
+  #notUnderstood(cause: MemcachedStoreError): MemcachedStoreError {
+    const { name } = this.#options.address
+    const message = `What listens on ${name} understands neither memcached's binary nor its text protocol`
+    return new MemcachedStoreError('ERR_PROTOCOL', message, { cause })
+  }
+
+  /** No probe has reached the server: try again, or take it for down. */
+  #giveUp(error: MemcachedStoreError): void {
     // What is not away, but silent or talks nonsense, will not be better soon.
     const isAway = error.code === 'ERR_UNAVAILABLE'
     if (isAway && this.#down === null && this.#clock.now < this.#patienceEnds) this.#probeSoon()
@@ -266,6 +300,7 @@ export class Server {
   /** The server has answered: the probe becomes the connection. */
   #markUp(probe: Connection): void {
     this.#hasWorked = true
+    this.#protocol = probe.protocol
     this.#down = null
     this.#misses = 0
     this.#probe = null

@@ -45,7 +45,10 @@ export class MemcachedRecords implements Records {
     const item = await this.#form.item(key, text, 0, expiration(milliseconds))
     const mode = over === null ? 'add' : 'replace'
     const reply = await replied(done => this.#cluster.home(beside).write(mode, item, tokenOf(over), done))
-    return reply.status === OK ? { text, version: reply.version } : refusal(reply)
+    if (reply.status !== OK) return refusal(reply)
+    if (reply.version !== null || reply.tellsVersion) return { text, version: reply.version }
+    const stored = await this.read(name)
+    return stored?.text === text ? stored : 'changed'
   }
 
   async delete(name: string, over: SideRecord): Promise<DeleteOutcome> {

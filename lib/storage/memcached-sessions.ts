@@ -135,7 +135,7 @@ function answer(node: MemcachedNode, record: SessionRecord, done: RecordCallback
 
 function written(node: MemcachedNode, text: string, reply: Reply, done: RecordCallback): void {
   const { version } = reply
-  if (version === null) done(noVersions(node), null)
+  if (version === null && reply.tellsVersion) done(noVersions(node), null)
   else done(null, new SessionRecord('stored', text, version))
 }
 

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { MemcachedStore } from '../../lib/index.ts'
 import { BinaryProtocol } from '../../lib/memcached/binary/binary-protocol.ts'
+import type { Line } from '../../lib/memcached/protocol.ts'
 import { OK, type Reply } from '../../lib/memcached/reply.ts'
 import { Request } from '../../lib/memcached/request.ts'
 import { RequestQueue } from '../../lib/memcached/request-queue.ts'
@@ -92,9 +93,20 @@ function parsed(pieces: Buffer[], asked: Seen[]): { replies: Seen[]; complains: 
     request.onFailure = () => replies.push({ opcode, opaque, ...FAILURE })
     requests.push(request)
   }
-  const protocol = new BinaryProtocol({ server: 'server', requests, maxBody: MAX_BODY })
+  const protocol = new BinaryProtocol(lineOf(requests))
   for (const piece of pieces) if (protocol.parse(piece) !== null) return { replies, complains: true }
   return { replies, complains: false }
+}
+
+function lineOf(requests: RequestQueue): Line {
+  return {
+    server: 'server',
+    requests,
+    maxBody: MAX_BODY,
+    findings: { isProxy: false },
+    left: () => 0,
+    send: request => requests.push(request),
+  }
 }
 
 const FAILURE = { status: -1, flags: 0, casHigh: 0, casLow: 0, text: '' }

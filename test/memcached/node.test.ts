@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe } from 'vitest'
 import { EmbeddedMemcached } from '../../lib/embedded/index.ts'
+import type { ProtocolName } from '../../lib/memcached/address.ts'
 import { hasMemcached, Memcached } from '../support/memcached.ts'
 import { nodeOf } from '../support/node.ts'
 import { TcpProxy } from '../support/proxy.ts'
@@ -17,27 +18,29 @@ interface Restartable {
   kill(): Promise<void>
 }
 
-describe('a node with EmbeddedMemcached', () => {
-  nodeContract(async () => {
-    let server = await EmbeddedMemcached.start()
-    return make({
-      address: server.address,
-      async restart() {
-        await server.stop()
-        server = await EmbeddedMemcached.start({ port: server.port })
-      },
-      kill: () => server.stop(),
+describe.each(['binary', 'text'] as const)('a node that speaks %s', protocol => {
+  describe('with EmbeddedMemcached', () => {
+    nodeContract(async () => {
+      let server = await EmbeddedMemcached.start()
+      return make(protocol, {
+        address: server.address,
+        async restart() {
+          await server.stop()
+          server = await EmbeddedMemcached.start({ port: server.port })
+        },
+        kill: () => server.stop(),
+      })
     })
+  })
+
+  describe.skipIf(!hasMemcached)('with memcached', () => {
+    nodeContract(async () => make(protocol, await Memcached.start()))
   })
 })
 
-describe.skipIf(!hasMemcached)('a node with memcached', () => {
-  nodeContract(async () => make(await Memcached.start()))
-})
-
-async function make(server: Restartable): Promise<NodeUnderTest> {
+async function make(protocol: ProtocolName, server: Restartable): Promise<NodeUnderTest> {
   const proxy = await TcpProxy.start(server.address)
-  const node = nodeOf(proxy.address, TIMEOUT)
+  const node = nodeOf(proxy.address, TIMEOUT, { protocol })
   // The proxy's connection goes once our side has closed its own.
   const noticed = () => until(() => proxy.open === 0)
   return {

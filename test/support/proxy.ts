@@ -125,7 +125,7 @@ export class TcpProxy implements AsyncDisposable {
   /** The next write reaches the server; its reply does not come back, and the connection ends so (or stays silent). */
   loseNextReply(how: Ending | 'silence'): void {
     this.#tamper = reply => {
-      if (!WRITES.has(reply[1] as number)) return reply
+      if (!answersWrite(reply)) return reply
       this.#tamper = how === 'silence' ? () => null : null
       if (how !== 'silence') this.cutNow(how)
       return null
@@ -196,6 +196,12 @@ export class TcpProxy implements AsyncDisposable {
     link.client.write(bytes.subarray(0, cut.after - link.sent))
     link.cut(cut.how)
   }
+}
+
+/** In whichever protocol. */
+function answersWrite(reply: Buffer): boolean {
+  if (isMessage(reply)) return WRITES.has(reply[1] as number)
+  return /^(STORED|NOT_STORED|EXISTS|DELETED|NOT_FOUND)\r/.test(reply.toString('latin1', 0, 20))
 }
 
 interface Target {

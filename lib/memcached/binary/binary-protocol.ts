@@ -12,6 +12,7 @@ import { AUTH_ERROR, HEADER_LENGTH, REQUEST_MAGIC, RESPONSE_MAGIC, statusError }
  * arrives in pieces is copied, once, when its last piece is there.
  */
 export class BinaryProtocol implements Protocol {
+  readonly valueEnd: null = null
   readonly #line: Line
   #pieces: Buffer[] = []
   #have = 0

@@ -1,0 +1,53 @@
+import { MemcachedStoreError } from '../../errors.ts'
+import type { ServerAddress } from '../address.ts'
+import { garbage, wrongCredentials } from '../failures.ts'
+import type { Greeting } from '../protocol.ts'
+
+/** No answer to a greeting is longer. */
+const MAX_LINE = 512
+const UNAUTHENTICATED = 'CLIENT_ERROR unauthenticated'
+
+/**
+ * Asks for the version, and logs in where the server wants that (`-Y`; protocol.txt, "Authentication"): with a
+ * `set` of "user password", which a server that wants no login would store.
+ */
+export class TextGreeting implements Greeting {
+  readonly opening: Buffer = Buffer.from('version\r\n')
+  readonly #address: ServerAddress
+  #isLogin = false
+  #text = ''
+
+  constructor(address: ServerAddress) {
+    this.#address = address
+  }
+
+  take(bytes: Buffer): 'done' | 'more' | Buffer | MemcachedStoreError {
+    const { name } = this.#address
+    this.#text += bytes.toString('latin1', 0, MAX_LINE)
+    const end = this.#text.indexOf('\n')
+    if (end === -1) return this.#text.length < MAX_LINE ? 'more' : garbage(name)
+    if (end < this.#text.length - 1) return garbage(name, 'a reply to nobody')
+    const line = this.#text.trimEnd()
+    this.#text = ''
+    if (this.#isLogin) {
+      if (line === 'STORED') return 'done'
+      return line.startsWith('CLIENT_ERROR') ? wrongCredentials(name) : garbage(name)
+    }
+    if (line === UNAUTHENTICATED) return this.#logIn()
+    // Of a proxy whose server is away: others may be there.
+    return /^(VERSION|SERVER_ERROR) /.test(line) ? 'done' : garbage(name)
+  }
+
+  #logIn(): Buffer | MemcachedStoreError {
+    const { name, username, password } = this.#address
+    if (username === undefined || password === undefined) {
+      return new MemcachedStoreError(
+        'ERR_UNAVAILABLE',
+        `memcached on ${name} wants a password (-Y): give the options \`username\` and \`password\``,
+      )
+    }
+    this.#isLogin = true
+    const value = Buffer.from(`${username} ${password}`)
+    return Buffer.concat([Buffer.from(`set login 0 0 ${value.length}\r\n`), value, Buffer.from('\r\n')])
+  }
+}

@@ -1,0 +1,326 @@
+import { ConnectionLostError, type MemcachedStoreError } from '../../errors.ts'
+import { garbage, outOfMemory, refused, tooLarge, wrongCredentials } from '../failures.ts'
+import { leavesApart, type Page } from '../page.ts'
+import type { Line, Protocol } from '../protocol.ts'
+import { EXISTS, NOT_FOUND, OK, Reply } from '../reply.ts'
+import { ADD, DELETE, GET, REPLACE, type Request, SET } from '../request.ts'
+import { CasVersion } from '../version.ts'
+
+/**
+ * Keys that are asked for at once, and their bytes: memcached before 1.6.35 sends a packet for each `gets`, at
+ * five times its CPU; ElastiCache Serverless takes 16 kB of keys.
+ */
+const MAX_KEYS = 64
+const MAX_KEY_BYTES = 8192
+/** A key has 250 bytes at most, and a complaint of a server is short. */
+const MAX_LINE = 2048
+/** Unix time, long ago: an item that is stored so is gone. `cas` with it is a `delete` on a condition. */
+const PAST = 2_592_001
+/** memcached's field has 31 bits here, and what is beyond is gone at once; 0 is never. */
+const MAX_EXPIRATION = 0x7fff_ffff
+/** As many digits as a number holds exactly. */
+const MAX_DIGITS = 15
+
+const SPACE = 0x20
+const CR = 0x0d
+const LF = 0x0a
+const ZERO = 0x30
+const LETTER_S = 0x53
+const LETTER_T = 0x54
+const LETTER_V = 0x56
+const VALUE = 'VALUE '.length
+const STORED = 'STORED\r\n'.length
+const CRLF: Buffer = Buffer.from('\r\n')
+const VERBS: Record<number, string> = { [SET]: 'set', [ADD]: 'add', [REPLACE]: 'replace' }
+
+/**
+ * The classic text protocol (protocol.txt) on one connection. Replies carry no number: their order alone tells
+ * whose they are. Values are views of the bytes that came; one that arrives in pieces is copied, once.
+ */
+export class TextProtocol implements Protocol {
+  readonly valueEnd: Buffer = CRLF
+  readonly #line: Line
+  /** Counts the `gets` that were sent; each {@link Request.group} is one. */
+  #group = 0
+  #groupKeys: Set<string> = new Set()
+  #groupBytes = 0
+  /** Where the last one ends, on the page. */
+  #groupEnd = -1
+  /** Whose values are coming: {@link Request.group}; 0 for nobody's. */
+  #answering = 0
+  #pieces: Buffer[] = []
+  #have = 0
+  #need = 0
+  /** Where to read on. */
+  #at = 0
+
+  constructor(line: Line) {
+    this.#line = line
+  }
+
+  encode(request: Request, page: Page, at: number, isFirst: boolean): number {
+    if (request.operation === GET) return this.#encodeGet(request, page, at, isFirst)
+    const { bytes } = page
+    const { key, value } = request
+    const token = request.casHigh === 0 && request.casLow === 0 ? '' : tokenOf(request)
+    if (request.operation === DELETE) {
+      const line = token === '' ? `delete ${key}\r\n` : `cas ${key} 0 ${PAST} 0 ${token}\r\n\r\n`
+      return at + bytes.latin1Write(line, at)
+    }
+    const { flags } = request
+    const expiration = request.expiration > MAX_EXPIRATION ? 0 : request.expiration
+    const length = typeof value === 'string' ? Buffer.byteLength(value) : value.length
+    const head =
+      token === ''
+        ? `${VERBS[request.operation]} ${key} ${flags} ${expiration} ${length}\r\n`
+        : `cas ${key} ${flags} ${expiration} ${length} ${token}\r\n`
+    let end = at + bytes.latin1Write(head, at)
+    if (leavesApart(value)) return end
+    end += typeof value === 'string' ? bytes.utf8Write(value, end) : value.copy(bytes, end)
+    bytes[end] = CR
+    bytes[end + 1] = LF
+    return end + 2
+  }
+
+  /** Reads that follow each other are one, unless a key would be in it twice: then a server might answer once. */
+  #encodeGet(request: Request, { bytes }: Page, at: number, isFirst: boolean): number {
+    const { key } = request
+    const keys = this.#groupKeys
+    const joins =
+      !isFirst &&
+      at === this.#groupEnd &&
+      keys.size < MAX_KEYS &&
+      this.#groupBytes + key.length < MAX_KEY_BYTES &&
+      !keys.has(key) &&
+      !this.#line.findings.isProxy
+    if (!joins) {
+      keys.clear()
+      this.#groupBytes = 0
+      this.#group++
+    }
+    keys.add(key)
+    this.#groupBytes += key.length + 1
+    request.group = this.#group
+    const start = joins ? at - CRLF.length : at
+    this.#groupEnd = start + bytes.latin1Write(joins ? ` ${key}\r\n` : `gets ${key}\r\n`, start)
+    return this.#groupEnd
+  }
+
+  parse(chunk: Buffer): MemcachedStoreError | null {
+    if (this.#have === 0) return this.#parse(chunk)
+    this.#pieces.push(chunk)
+    this.#have += chunk.length
+    if (this.#have < this.#need) return null
+    const whole = Buffer.concat(this.#pieces, this.#have)
+    this.#pieces = []
+    this.#have = 0
+    return this.#parse(whole)
+  }
+
+  #parse(bytes: Buffer): MemcachedStoreError | null {
+    const { requests } = this.#line
+    this.#at = 0
+    while (this.#at < bytes.length) {
+      const at = this.#at
+      const { first } = requests
+      if (first === null && this.#answering === 0) return garbage(this.#line.server, 'a reply to nobody')
+      const isValue = bytes[at] === LETTER_V
+      const complaint = isValue ? this.#takeValue(bytes) : this.#takeLine(bytes)
+      if (complaint instanceof Error) return complaint
+      if (complaint !== null) return this.#keep(bytes, at, complaint)
+    }
+    return null
+  }
+
+  /** `VALUE <key> <flags> <bytes> <token>`, and the value. Gives how many bytes it needs where there are too few. */
+  #takeValue(bytes: Buffer): MemcachedStoreError | number | null {
+    const { requests, server, maxBody } = this.#line
+    const at = this.#at
+    const group = this.#answering === 0 ? (requests.first?.group ?? 0) : this.#answering
+    const request = group === 0 ? null : this.#askedFor(bytes, at + VALUE, group)
+    if (request === null)
+      return this.#incomplete(bytes, at) ?? garbage(server, 'a value that nobody asked for')
+    this.#at = at + VALUE + request.key.length
+    const flags = this.#number(bytes)
+    const length = this.#number(bytes)
+    const version = this.#version(bytes)
+    if (bytes[this.#at] !== CR || bytes[this.#at + 1] !== LF || flags === -1 || length === -1) {
+      return this.#incomplete(bytes, at) ?? garbage(server)
+    }
+    if (length > maxBody) return garbage(server, 'a reply longer than any session')
+    const start = this.#at + CRLF.length
+    const end = start + length
+    if (end + CRLF.length > bytes.length) return end + CRLF.length - at
+    if (bytes[end] !== CR || bytes[end + 1] !== LF) return garbage(server)
+    this.#at = end + CRLF.length
+    this.#answering = group
+    requests.remove(request)
+    const reply = new Reply(OK, version, bytes, start, end)
+    reply.flags = flags
+    request.respond(reply)
+    return null
+  }
+
+  /** Proxies give values in an order of their own. */
+  #askedFor(bytes: Buffer, at: number, group: number): Request | null {
+    let request = this.#line.requests.first
+    for (; request !== null && request.group === group; request = request.next) {
+      if (isWord(bytes, at, request.key)) return request
+    }
+    return null
+  }
+
+  /** After a space; -1 where there is none. */
+  #number(bytes: Buffer): number {
+    if (bytes[this.#at] !== SPACE) return -1
+    let number = 0
+    const start = ++this.#at
+    for (let digit = digitAt(bytes, start); digit !== -1; digit = digitAt(bytes, ++this.#at)) {
+      number = number * 10 + digit
+    }
+    return this.#at === start ? -1 : number
+  }
+
+  /** Null where the server counts none: it says 0, or nothing. */
+  #version(bytes: Buffer): CasVersion | null {
+    const start = this.#at + 1
+    const number = this.#number(bytes)
+    if (number <= 0) return null
+    if (this.#at - start <= MAX_DIGITS) {
+      return new CasVersion(this.#line, Math.floor(number / 2 ** 32), number % 2 ** 32)
+    }
+    const token = BigInt(bytes.latin1Slice(start, this.#at))
+    return new CasVersion(this.#line, Number(token >> 32n), Number(token & 0xffff_ffffn))
+  }
+
+  /** Any other line. Gives how many bytes it needs where there are too few. */
+  #takeLine(bytes: Buffer): MemcachedStoreError | number | null {
+    const at = this.#at
+    const { requests, server } = this.#line
+    const { first } = requests
+    // The hot path.
+    const isStored = bytes[at] === LETTER_S && bytes[at + 1] === LETTER_T && bytes[at + STORED - 1] === LF
+    const end = isStored ? at + STORED : bytes.indexOf(LF, at) + 1
+    if (end === 0) return this.#incomplete(bytes, at)
+    this.#at = end
+    const line = bytes.latin1Slice(at, end - CRLF.length)
+    const isRead = this.#answering !== 0 || (first as Request).operation === GET
+    if (line === 'END' && isRead) {
+      this.#endGroup()
+      return null
+    }
+    if (line.startsWith('SERVER_ERROR')) {
+      this.#serverFailed(line, isRead)
+      return null
+    }
+    const status = isRead ? -1 : statusOf(line, (first as Request).operation)
+    if (status === -1) return complaintOf(line, server)
+    const reply = new Reply(status)
+    reply.tellsVersion = false
+    requests.shift().respond(reply)
+    return null
+  }
+
+  /** What was not among the values is not there. */
+  #endGroup(): void {
+    for (const request of this.#takeGroup()) request.respond(new Reply(NOT_FOUND))
+  }
+
+  /** What has not been answered yet of the `gets` whose answer comes. */
+  #takeGroup(): Request[] {
+    const { requests } = this.#line
+    const group = this.#answering === 0 ? (requests.first as Request).group : this.#answering
+    this.#answering = 0
+    const taken: Request[] = []
+    while (requests.first !== null && requests.first.group === group) taken.push(requests.shift())
+    return taken
+  }
+
+  /** One request failed; the stream is in step. */
+  #serverFailed(line: string, isRead: boolean): void {
+    const { server, findings, requests } = this.#line
+    if (!isRead) {
+      const request = requests.shift()
+      request.fail(writeFailure(line, server) ?? this.#unknown(line, request))
+      return
+    }
+    const group = this.#takeGroup()
+    // A proxy answers so where one of many servers is away, and may close: each is asked for alone from now on.
+    if (group.length > 1) {
+      findings.isProxy = true
+      for (const request of group) this.#line.send(request)
+    } else {
+      for (const request of group) request.fail(refused(server, line))
+    }
+  }
+
+  /** A proxy may have lost its server after that has carried it out. */
+  #unknown(line: string, request: Request): MemcachedStoreError {
+    const { server } = this.#line
+    const { code, message } = refused(server, line)
+    return new ConnectionLostError(code, message).withRemaining(this.#line.left(request))
+  }
+
+  /** Where the line that begins here has no end yet. */
+  #incomplete(bytes: Buffer, at: number): MemcachedStoreError | number | null {
+    if (bytes.indexOf(LF, at) !== -1) return null
+    const length = bytes.length - at
+    return length > MAX_LINE ? garbage(this.#line.server) : length + 1
+  }
+
+  #keep(bytes: Buffer, at: number, need: number): null {
+    this.#pieces = [at === 0 ? bytes : bytes.subarray(at)]
+    this.#have = bytes.length - at
+    this.#need = need
+    return null
+  }
+}
+
+/** The CAS token as text. */
+function tokenOf({ casHigh, casLow }: Request): string {
+  const number = casHigh * 2 ** 32 + casLow
+  return Number.isSafeInteger(number) ? `${number}` : `${(BigInt(casHigh) << 32n) + BigInt(casLow)}`
+}
+
+/** Is this word there, and a space after it? */
+function isWord(bytes: Buffer, at: number, word: string): boolean {
+  const { length } = word
+  for (let i = 0; i < length; i++) if (bytes[at + i] !== word.charCodeAt(i)) return false
+  return bytes[at + length] === SPACE
+}
+
+function digitAt(bytes: Buffer, at: number): number {
+  const digit = (bytes[at] ?? 0) - ZERO
+  return digit >= 0 && digit <= 9 ? digit : -1
+}
+
+/** -1 for what is no answer to such a request. */
+function statusOf(line: string, operation: number): number {
+  switch (line) {
+    case 'STORED':
+    case 'DELETED':
+      return OK
+    case 'NOT_STORED':
+      return operation === ADD ? EXISTS : NOT_FOUND
+    case 'EXISTS':
+      return EXISTS
+    case 'NOT_FOUND':
+      return NOT_FOUND
+    default:
+      return -1
+  }
+}
+
+/** After these words the body of a request may be read as commands: the connection ends. */
+function complaintOf(line: string, server: string): MemcachedStoreError {
+  if (line === 'CLIENT_ERROR unauthenticated') return wrongCredentials(server)
+  return /^(CLIENT_)?ERROR\b/.test(line)
+    ? garbage(server, 'an ERROR: it does not know a command')
+    : garbage(server)
+}
+
+/** A refusal that leaves no doubt. */
+function writeFailure(line: string, server: string): MemcachedStoreError | null {
+  if (/too large/.test(line)) return tooLarge(server)
+  return /out of memory/.test(line) ? outOfMemory(server) : null
+}
