@@ -8,13 +8,17 @@ import { decide, Entry } from './entry.ts'
 import { Queue } from './queue.ts'
 import { fail, follow, isUnlisted, isWritten, settle, write } from './settle.ts'
 
+/** So many changes share a Map: see {@link Changes}, `#forget`. */
+const LONGEST_USE = 1000
+
 /**
  * The changes of all sessions. The first of a session is written at once, on what its request read; those
  * that come meanwhile wait in a queue, are worked out together, and written as one.
  */
 export class Changes implements ChangeQueues {
   /** What is under way, by session id: one change that was first, or a queue. */
-  readonly #busy: Map<string, Entry | Queue> = new Map()
+  #busy: Map<string, Entry | Queue> = new Map()
+  #forgotten = 0
 
   /** @throws TypeError - for an id that is no string. */
   submit<T>(context: Context, sid: string, change: Change<T>, done: Done<T>): void {
@@ -46,7 +50,7 @@ export class Changes implements ChangeQueues {
   #queue(context: Context, sid: string, busy: Entry | Queue): Queue {
     if (busy instanceof Queue) return busy
     const queue = new Queue(context, sid, busy, {
-      idle: () => this.#busy.delete(sid),
+      idle: () => this.#forget(sid),
       resume: entry => this.#resume(context, sid, entry),
     })
     this.#busy.set(sid, queue)
@@ -122,6 +126,18 @@ export class Changes implements ChangeQueues {
   #leave(sid: string, known: SessionRecord | null): void {
     const busy = this.#busy.get(sid)
     if (busy instanceof Queue) busy.start(known, null)
-    else this.#busy.delete(sid)
+    else this.#forget(sid)
+  }
+
+  /**
+   * A Map outgrows its table again and again, even where it stays small. Each table keeps the next one alive, so
+   * that after an old one everything that was ever in the Map survives until the next great collection: 0.2 µs of
+   * a save. Those of another Map are free to go.
+   */
+  #forget(sid: string): void {
+    this.#busy.delete(sid)
+    if (++this.#forgotten < LONGEST_USE + this.#busy.size) return
+    this.#forgotten = 0
+    this.#busy = new Map(this.#busy)
   }
 }
