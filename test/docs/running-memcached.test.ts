@@ -54,13 +54,13 @@ async function inBackground(...flags: string[]): Promise<{
   return { status, complaint, port, gone }
 }
 
-describe.skipIf(!hasMemcached)('README.md, "Running memcached"', () => {
+describe.skipIf(!hasMemcached)('docs/running-memcached.md', () => {
   afterEach(() => {
     vi.unstubAllEnvs()
   })
 
   test('documents flags and defaults that this memcached has', async () => {
-    const text = await readFile(new URL('../../README.md', import.meta.url), 'utf8')
+    const text = await readFile(new URL('../../docs/running-memcached.md', import.meta.url), 'utf8')
     const rows = [...text.matchAll(/^\| `(-\w)[^`]*` +\| (?:`([^`]*)`)?/gm)]
     expect(rows.map(row => row[1])).toEqual(['-d', '-m', '-M', '-u', '-l', '-p', '-c', '-P', '-f', '-I'])
     for (const [, flag, standard] of rows) {
@@ -197,6 +197,28 @@ describe.skipIf(!hasMemcached)('README.md, "Running memcached"', () => {
     const { status, complaint, gone } = await inBackground('-p', String(port))
     expect([status, complaint]).toEqual([0, ''])
     await gone
+  })
+
+  test.runIf(help.includes('-e,'))('-e: stopped with SIGUSR1, it starts with what it had', async () => {
+    const file = join(await folder(), 'memory')
+    const run = async (): Promise<{ port: number; gone: Promise<unknown> }> => {
+      const { port, gone } = await inBackground('-p', '-1', '-e', file)
+      return { port: await port(), gone }
+    }
+    const first = await run()
+    await ask(first.port, write('set', 1, session))
+    const { pid, time } = await stats(first.port)
+    process.kill(Number(pid), 'SIGUSR1')
+    await first.gone
+    // Its clock counts whole seconds, from the time at which it was stopped.
+    await until(() => Date.now() / 1000 > Number(time) + 2)
+    const second = await run()
+    expect(await ask(second.port, `get ${key(1)}\r\n`)).toContain(session)
+    process.kill(Number((await stats(second.port)).pid), 'SIGKILL')
+    await second.gone
+    const third = await run()
+    expect(await ask(third.port, `get ${key(1)}\r\n`)).toBe('END\r\n')
+    process.kill(Number((await stats(third.port)).pid), 'SIGKILL')
   })
 
   test('-F: nobody flushes', async () => {
