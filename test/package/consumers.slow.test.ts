@@ -3,6 +3,7 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { linksOf } from '../docs/links.ts'
 import { Project, tsc } from './project.ts'
 
 // The packed package, installed as a user would.
@@ -74,6 +75,13 @@ describe('the packed package', () => {
     const known = /^(dist\/(index|embedded|cli)\.|docs\/|bench\/(charts\/|README\.md|RESULTS\.md))/
     const outside = project.contents.filter(path => !known.test(path))
     expect(outside.sort()).toEqual(['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json'])
+  })
+
+  test('holds what its README and pages show and link', async () => {
+    const pages = project.contents.filter(path => /^(README|CHANGELOG|docs\/.*)\.md$/.test(path))
+    expect(pages).toContain('docs/README.md')
+    const links = (await Promise.all(pages.map(linksOf))).flat()
+    expect(links.filter(({ path }) => !project.contents.includes(path))).toEqual([])
   })
 
   test('works from ESM JavaScript', async () => {
