@@ -102,8 +102,7 @@ describe('README.md', () => {
   })
 
   test('the embedded memcached serves a store', async () => {
-    const out = await runModule(`${importStore}
-      ${readme.snippet('js', 'EmbeddedMemcached')}
+    const out = await runModule(`${readme.snippet('js', 'EmbeddedMemcached')}
       await store.set('a', { cookie: {}, name: 'Ada' })
       console.log((await store.get('a')).name)
       await store.close()
