@@ -77,7 +77,28 @@ describe('the figures of the README are those of bench/RESULTS.md', () => {
     const [targets, missed] = [/\b(\d\.)?\d+ \| (reached| MISSED) \|$/gm, /\| +MISSED \|$/gm].map(
       pattern => [...results.matchAll(pattern)].length,
     )
-    expect(readme.replace(/\s+/g, ' ')).toContain(`${missed} of our ${targets} targets are missed`)
+    const said = readme.replace(/\s+/g, ' ')
+    expect(said).toContain(`${missed} of our ${targets} targets are missed`)
+    const limits = [...results.matchAll(/^\| .* of the limit +\| .* \| +([\d.]+) \|/gm)].map(
+      match => match[1],
+    )
+    for (const limit of limits) expect(said).toContain(` ${limit} `)
+  })
+
+  test('and who is ahead', () => {
+    const write = table(results, '### write')
+    const session = (name: string): number => Number(median(write.get(name)?.[2]))
+    const ahead = session('ours') - session('connect-redis, no deadline')
+    const said = /where every request writes, .* is ahead by (\d+) µs/.exec(readme)?.[1]
+    expect(said).toBe(ahead > 0 ? `${ahead}` : undefined)
+  })
+
+  test('of a server that stands still', async () => {
+    const { text } = await Page.read('docs/outages.md')
+    const [requests, failed, , longest] = table(results, '### Stopped').get('ours') as Row
+    expect(text.replace(/\s+/g, ' ')).toContain(
+      `${failed} of ${requests} requests with an error, each within ${longest} s`,
+    )
   })
 })
 
