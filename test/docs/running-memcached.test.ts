@@ -70,6 +70,20 @@ describe.skipIf(!hasMemcached)('docs/running-memcached.md', () => {
     }
   })
 
+  test('shows commands that start', async () => {
+    const text = await readFile(new URL('../../docs/running-memcached.md', import.meta.url), 'utf8')
+    const commands = text.matchAll(/(?:^|bin\/|do |alpine )memcached (-[^\n;#]*)/gm)
+    const shown = [...commands].map(([, flags = '']) => flags.trim().split(/\s+/))
+    expect(shown).toHaveLength(5)
+    for (const flags of shown) {
+      const own = flags
+        .join(' ')
+        .replace(/-d |-l \S+|-p \S+/g, '')
+        .replace(/-e \S+/, `-e ${join(await folder(), 'memory')}`)
+      await start(...own.split(' ').filter(flag => flag !== ''))
+    }
+  })
+
   test('-m: a full memory drops the session used longest ago, and counts it', async () => {
     const { port } = await start('-m', '2')
     expect(await fill(port, 6000)).toBe(0)
