@@ -26,7 +26,7 @@ const STATUS: Partial<Record<MemcachedStoreErrorCode, number>> = {
  * | `ERR_CONFLICT` | 409 | `onConflict: 'reject'`; too many overlapping writes of one session or user; a lock was lost, or its session ended |
  * | `ERR_NOT_SUPPORTED` | | the server does not offer what the method needs |
  * | `ERR_CLOSED` | | the store was closed |
- * | `ERR_PROTOCOL` | | the server answered something that is not memcached's binary protocol |
+ * | `ERR_PROTOCOL` | | the server answered something that is not memcached's protocol |
  *
  * Messages never hold a session id, a secret or a password. The code is never `ENOENT`, which
  * express-session reads as "no session" (its `index.js`, `store.get` in `session()`).

@@ -244,7 +244,7 @@ export class MemcachedStore extends Store {
   /**
    * Runs `task` while nothing else holds this session's lock, in this process or another. The lock says
    * nothing about sessions as such: it keeps out those who ask for it, here or with {@link exclusive}.
-   * It must not be asked for again by who holds it. Locks need no session: any string can be locked.
+   * Code that holds it must not ask for it again. Locks need no session: any string can be locked.
    *
    * `task` gets a `signal` that is aborted when the lock was lost while it ran; then this fails with
    * `ERR_CONFLICT`, whatever `task` gave. What `task` throws is thrown.
@@ -259,7 +259,7 @@ export class MemcachedStore extends Store {
    * Middleware for routes that must not overlap within one session (a checkout, a one-time code, the
    * rotation of a refresh token). Goes after express-session. Waits for the session's lock, reloads the
    * session, and keeps the lock until the session has been saved at the end of the response. Requests
-   * of one process come in in their order.
+   * of one process run in the order in which they came.
    *
    * Gives Express an error with status 503, and sets `Retry-After`, where the lock was not free
    * within `wait` or the request has no session; with status 409 where the session was destroyed, or

@@ -54,19 +54,33 @@ async function inBackground(...flags: string[]): Promise<{
   return { status, complaint, port, gone }
 }
 
-describe.skipIf(!hasMemcached)('README.md, "Running memcached"', () => {
+describe.skipIf(!hasMemcached)('docs/running-memcached.md', () => {
   afterEach(() => {
     vi.unstubAllEnvs()
   })
 
   test('documents flags and defaults that this memcached has', async () => {
-    const text = await readFile(new URL('../../README.md', import.meta.url), 'utf8')
+    const text = await readFile(new URL('../../docs/running-memcached.md', import.meta.url), 'utf8')
     const rows = [...text.matchAll(/^\| `(-\w)[^`]*` +\| (?:`([^`]*)`)?/gm)]
     expect(rows.map(row => row[1])).toEqual(['-d', '-m', '-M', '-u', '-l', '-p', '-c', '-P', '-f', '-I'])
     for (const [, flag, standard] of rows) {
       const line = help.split(/\n(?=-)/).find(entry => entry.startsWith(`${flag},`))
       expect(line).toBeDefined()
       if (standard !== undefined) expect(line).toContain(`default: ${standard}`)
+    }
+  })
+
+  test('shows commands that start', async () => {
+    const text = await readFile(new URL('../../docs/running-memcached.md', import.meta.url), 'utf8')
+    const commands = text.matchAll(/(?:^|bin\/|do |alpine )memcached (-[^\n;#]*)/gm)
+    const shown = [...commands].map(([, flags = '']) => flags.trim().split(/\s+/))
+    expect(shown).toHaveLength(5)
+    for (const flags of shown) {
+      const own = flags
+        .join(' ')
+        .replace(/-d |-l \S+|-p \S+/g, '')
+        .replace(/-e \S+/, `-e ${join(await folder(), 'memory')}`)
+      await start(...own.split(' ').filter(flag => flag !== ''))
     }
   })
 
@@ -197,6 +211,28 @@ describe.skipIf(!hasMemcached)('README.md, "Running memcached"', () => {
     const { status, complaint, gone } = await inBackground('-p', String(port))
     expect([status, complaint]).toEqual([0, ''])
     await gone
+  })
+
+  test.runIf(help.includes('-e,'))('-e: stopped with SIGUSR1, it starts with what it had', async () => {
+    const file = join(await folder(), 'memory')
+    const run = async (): Promise<{ port: number; gone: Promise<unknown> }> => {
+      const { port, gone } = await inBackground('-p', '-1', '-e', file)
+      return { port: await port(), gone }
+    }
+    const first = await run()
+    await ask(first.port, write('set', 1, session))
+    process.kill(Number((await stats(first.port)).pid), 'SIGUSR1')
+    await first.gone
+    const stopped = Date.now()
+    // It counts whole seconds since it was stopped, and takes none for a clock that was set back.
+    await until(() => Date.now() > stopped + 2000)
+    const second = await run()
+    expect(await ask(second.port, `get ${key(1)}\r\n`)).toContain(session)
+    process.kill(Number((await stats(second.port)).pid), 'SIGKILL')
+    await second.gone
+    const third = await run()
+    expect(await ask(third.port, `get ${key(1)}\r\n`)).toBe('END\r\n')
+    process.kill(Number((await stats(third.port)).pid), 'SIGKILL')
   })
 
   test('-F: nobody flushes', async () => {

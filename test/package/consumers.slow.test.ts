@@ -1,17 +1,14 @@
 import { execFile } from 'node:child_process'
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { linksOf } from '../docs/links.ts'
+import { Project, tsc } from './project.ts'
 
-// The packed package, installed as a user would. `npm run test:all` has built it: building here
-// would pull `dist` away from under the files that run beside this one.
+// The packed package, installed as a user would.
 
 const run = promisify(execFile)
-const root = fileURLToPath(new URL('../..', import.meta.url))
-const tsc = join(root, 'node_modules/typescript/bin/tsc')
 
 /** What every consumer does with the store, and what it prints. */
 const visit = `
@@ -50,7 +47,6 @@ const typed = `
 `
 
 const FILES: Record<string, string> = {
-  'package.json': '{ "private": true }',
   'consumer.mjs': `${esmImports}${visit}${print}`,
   'consumer.cjs': `${cjsImports}\nasync function main() {${visit}${print}}\nmain()`,
   'typed.mts': `${esmImports}${typed}${visit}${print}`,
@@ -62,33 +58,30 @@ test('in Jest', async () => {${visit}
 })`,
 }
 
-let project: string
-let contents: string[]
+let project: Project
 
 beforeAll(async () => {
-  project = await mkdtemp(join(tmpdir(), 'consumers-'))
-  for (const [name, text] of Object.entries(FILES)) await writeFile(join(project, name), text)
-  const packing = ['pack', '--ignore-scripts', '--json', '--pack-destination', project]
-  const [tarball] = JSON.parse((await run('npm', packing, { cwd: root })).stdout)
-  contents = tarball.files.map((file: { path: string }) => file.path)
-  const { devDependencies } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'))
-  const others = ['express-session', '@types/express-session', '@types/node'].map(
-    name => `${name}@${devDependencies[name]}`,
-  )
-  const flags = ['--prefer-offline', '--ignore-scripts', '--no-audit', '--no-fund']
-  await run('npm', ['install', ...flags, `./${tarball.filename}`, ...others, 'jest@30'], { cwd: project })
+  project = await Project.create(['express-session', '@types/express-session', '@types/node', 'jest@30'])
+  for (const [name, text] of Object.entries(FILES)) await project.write(name, text)
 }, 300_000)
 
-afterAll(() => rm(project, { recursive: true, force: true }))
+afterAll(() => project[Symbol.asyncDispose]())
 
-const node = async (file: string): Promise<string> =>
-  (await run(process.execPath, [file], { cwd: project })).stdout
+const node = async (file: string): Promise<string> => (await project.node(file)).stdout
 
 describe('the packed package', () => {
-  test('holds the build and nothing else', () => {
-    expect(contents).toContain('dist/index.js')
-    const outside = contents.filter(path => !/^dist\/(index|embedded|cli)\./.test(path))
+  test('holds the build, the pages and nothing else', () => {
+    expect(project.contents).toContain('dist/index.js')
+    const known = /^(dist\/(index|embedded|cli)\.|docs\/|bench\/(charts\/|README\.md|RESULTS\.md))/
+    const outside = project.contents.filter(path => !known.test(path))
     expect(outside.sort()).toEqual(['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json'])
+  })
+
+  test('holds what its README and pages show and link', async () => {
+    const pages = project.contents.filter(path => /^(README|CHANGELOG|docs\/.*)\.md$/.test(path))
+    expect(pages).toContain('docs/README.md')
+    const links = (await Promise.all(pages.map(linksOf))).flat()
+    expect(links.filter(({ path }) => !project.contents.includes(path))).toEqual([])
   })
 
   test('works from ESM JavaScript', async () => {
@@ -104,26 +97,26 @@ describe('the packed package', () => {
     ['nodenext', 'nodenext', ['typed.mts', 'typed.cts']],
     ['esnext', 'bundler', ['typed.mts']],
   ])('works from TypeScript with module %s and resolution %s', async (module, resolution, files) => {
-    const out = join(project, resolution)
+    const out = join(project.folder, resolution)
     await mkdir(out)
     const flags = '--strict --skipLibCheck false --esModuleInterop --target es2022 --types node'.split(' ')
     await run(
       process.execPath,
       [tsc, ...flags, '--module', module, '--moduleResolution', resolution, '--outDir', out, ...files],
-      { cwd: project },
+      { cwd: project.folder },
     ).catch(error => expect.fail(error.stdout))
     for (const file of files) expect(await node(join(out, file.replace('ts', 'js')))).toBe(printed)
   })
 
   test('brings the command', async () => {
     const { stdout } = await run('npx', ['--no', '--', 'express-session-memcached', '--help'], {
-      cwd: project,
+      cwd: project.folder,
     })
     expect(stdout).toMatch(/^Usage: npx express-session-memcached doctor/)
   })
 
   test('works in Jest as it comes', async () => {
-    const { stderr } = await run(process.execPath, ['node_modules/jest/bin/jest.js'], { cwd: project })
+    const { stderr } = await project.node('node_modules/jest/bin/jest.js')
     expect(stderr).toContain('1 passed')
   })
 }, 120_000)

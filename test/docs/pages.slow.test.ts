@@ -1,0 +1,216 @@
+import { execFile, spawnSync } from 'node:child_process'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { EmbeddedMemcached } from '../../lib/embedded/index.ts'
+import { MemcachedStore } from '../../lib/index.ts'
+import { Project, tsc } from '../package/project.ts'
+import { Page } from './page.ts'
+import { freePort, PastedApp } from './pasted-app.ts'
+
+// Runs what the README and the pages show, as pasted, in an empty project with the packed package.
+
+const run = promisify(execFile)
+const python = '/usr/bin/python3'
+const hasPython = spawnSync(python, ['-c', 'import memcache']).status === 0
+
+let project: Project
+let server: EmbeddedMemcached
+let readme: Page
+
+beforeAll(async () => {
+  readme = await Page.read('README.md')
+  project = await Project.create(
+    installedBy(readme.text).filter(name => name !== 'express-session-memcached'),
+  )
+  server = await EmbeddedMemcached.start()
+}, 300_000)
+
+afterAll(async () => {
+  await server.stop()
+  await project[Symbol.asyncDispose]()
+})
+
+/** What its lines `npm install …` name. */
+function installedBy(text: string): string[] {
+  const lines = text.matchAll(/npm install ((?:-D )?[@\w].*?)(?:`|$)/gm)
+  return [...lines].flatMap(([, packages = '']) => packages.replace(/^-D /, '').split(' '))
+}
+
+let files = 0
+
+async function runModule(code: string): Promise<string> {
+  const file = `snippet-${++files}.mjs`
+  await project.write(file, code)
+  return (await project.node(file)).stdout
+}
+
+const importStore = "import { MemcachedStore } from 'express-session-memcached'"
+
+/** The beginning of an app with a store, and its end: what it does with its own address. */
+function inApp(options: string, routes: string, visits: string): string {
+  return `import express from 'express'
+    import session from 'express-session'
+    ${importStore}
+    const store = new MemcachedStore(${options})
+    const app = express()
+    app.use(session({ store, secret: 'x', resave: false, saveUninitialized: false }))
+    ${routes}
+    const listener = app.listen(0, '127.0.0.1', async () => {
+      const url = 'http://127.0.0.1:' + listener.address().port
+      ${visits}
+      await store.close()
+      listener.close()
+      listener.closeAllConnections()
+    })`
+}
+
+describe('README.md', () => {
+  const countsVisits = async (file: string): Promise<void> => {
+    const env = { MEMCACHED_SERVERS: server.address }
+    let cookie: string
+    {
+      await using app = await PastedApp.start(project.folder, file, env)
+      const first = await app.visit()
+      cookie = first.cookie
+      expect(first.text).toBe('You have been here 1 times')
+      expect((await app.visit(cookie)).text).toBe('You have been here 2 times')
+    }
+    await using again = await PastedApp.start(project.folder, file, env)
+    expect((await again.visit(cookie)).text).toBe('You have been here 3 times')
+  }
+
+  test('is under 200 lines', () => {
+    expect(readme.text.split('\n').length).toBeLessThan(200)
+  })
+
+  test('the complete server counts visits, and still does after a restart', async () => {
+    await project.write('server.mjs', readme.snippet('js', 'app.listen'))
+    await countsVisits('server.mjs')
+  })
+
+  test('in TypeScript, too', async () => {
+    await project.write(
+      'server.mts',
+      readme.snippet('js', 'app.listen') + readme.snippet('ts', 'SessionData'),
+    )
+    const flags = ['--strict', '--module', 'nodenext', '--target', 'es2022', '--outDir', 'out']
+    await run(process.execPath, [tsc, ...flags, 'server.mts'], { cwd: project.folder }).catch(error =>
+      expect.fail(error.stdout),
+    )
+    await countsVisits(join('out', 'server.mjs'))
+  })
+
+  test('the embedded memcached serves a store', async () => {
+    const out = await runModule(`${readme.snippet('js', 'EmbeddedMemcached')}
+      await store.set('a', { cookie: {}, name: 'Ada' })
+      console.log((await store.get('a')).name)
+      await store.close()
+      await server.stop()`)
+    expect(out).toBe('Ada\n')
+  })
+
+  test('leaves nothing out', () => expect(readme.leftOut).toEqual([]))
+})
+
+describe('docs/overlap.md', () => {
+  let page: Page
+  beforeAll(async () => {
+    page = await Page.read('docs/overlap.md')
+  })
+
+  test('update counts exactly, and a conflict is told of', async () => {
+    const out = await runModule(`${importStore}
+      const store = new MemcachedStore({ servers: '${server.address}' })
+      const req = { sessionID: 'update' }
+      await store.set('update', { cookie: {} })
+      await Promise.all(Array.from({ length: 50 }, async () => {
+        ${page.snippet('js', 'store.update')}
+      }))
+      console.log((await store.get('update')).views)
+      ${page.snippet('js', "store.on('conflict'")}
+      const [mine, theirs] = [await store.get('update'), await store.get('update')]
+      mine.a = theirs.b = 1
+      await store.set('update', mine)
+      await store.set('update', theirs)
+      await store.close()`)
+    expect(out).toBe('50\nmerged\n')
+  })
+
+  test('a socket that reloads before it saves keeps what came between, and revives nobody', async () => {
+    const out = await runModule(`import { EventEmitter, once } from 'node:events'
+      ${importStore}
+      const store = new MemcachedStore({ servers: '${server.address}' })
+      await store.set('socket', { cookie: {}, cart: [] })
+      const request = { sessionID: 'socket', sessionStore: store }
+      store.createSession(request, await store.get('socket'))
+      const io = new EventEmitter()
+      const socket = new EventEmitter()
+      socket.request = request
+      socket.disconnect = () => socket.emit('disconnect')
+      ${page.snippet('js', 'socket.request')}
+      io.emit('connection', socket)
+      await store.update('socket', session => { session.cart.push('tea') })
+      await new Promise(done => socket.emit('add to cart', 'milk', done))
+      console.log((await store.get('socket')).cart.join())
+      await store.destroy('socket')
+      const gone = once(socket, 'disconnect')
+      socket.emit('add to cart', 'sugar', () => console.log('saved'))
+      await gone
+      console.log(await store.get('socket'))
+      await store.close()`)
+    expect(out).toBe('tea,milk\nnull\n')
+  })
+
+  test('leaves nothing out', () => expect(page.leftOut).toEqual([]))
+})
+
+describe('docs/outages.md', () => {
+  let page: Page
+  beforeAll(async () => {
+    page = await Page.read('docs/outages.md')
+  })
+
+  test('a visitor without a cookie gets a 200 and no stored session, but not at the login', async () => {
+    const routes = `app.get('/', (req, res) => { req.session.user = 'ada'; res.send('hello') })
+      ${page.snippet('js', '/login')}
+      const told = new Promise(resolve => app.use((error, req, res, next) => {
+        if (res.headersSent) return resolve(error)
+        res.sendStatus(error.status)
+      }))`
+    const visits = `const answer = await fetch(url)
+      console.log(answer.status, answer.headers.has('set-cookie'), (await told).code)
+      console.log((await fetch(url + '/login')).status)`
+    const out = await runModule(inApp(`{ servers: '127.0.0.1:${await freePort()}' }`, routes, visits))
+    expect(out).toBe('200 true ERR_UNAVAILABLE\n503\n')
+  })
+
+  test('anonymous: visitors are served without a session', async () => {
+    const code = page.snippet('js', 'anonymous').replace('{ ', `{ servers: '127.0.0.1:${await freePort()}', `)
+    const out = await runModule(
+      inApp(
+        '{}',
+        `app.get('/', (req, res) => res.send(String(req.session)))`,
+        `await store.get('a').catch(() => {})
+         console.log(await (await fetch(url)).text())`,
+      ).replace('const store = new MemcachedStore({})', code),
+    )
+    expect(out).toBe('no sessions\nundefined\n')
+  })
+
+  test('leaves nothing out', () => expect(page.leftOut).toEqual([]))
+})
+
+describe('docs/stored-form.md', () => {
+  test.skipIf(!hasPython)(
+    `Python reads a session${hasPython ? '' : ' (needs python3-memcache)'}`,
+    async () => {
+      const page = await Page.read('docs/stored-form.md')
+      await using store = new MemcachedStore({ servers: server.address })
+      await store.set('python', { cookie: { originalMaxAge: null }, name: 'Ada' } as never)
+      const code = page.snippet('python', 'memcache').replace('127.0.0.1:11211', server.address)
+      const { stdout } = await run(python, ['-c', `sid = 'python'\n${code}\nprint(session['name'])`])
+      expect(stdout).toBe('Ada\n')
+    },
+  )
+})
