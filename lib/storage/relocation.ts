@@ -58,16 +58,29 @@ export class Relocation {
     const item = await make(key, 0)
     const added = await replied(done => this.#cluster.home(key).write('add', item, null, done))
     if (added.status !== OK) throw crossed()
-    const freed = await this.#delete(from, marked.version)
-    if (freed.status !== EXISTS) return added
+    if (await this.#deleteThis(from, marker, marked)) return added
     // Somebody has gone on with it where it was.
-    await this.#delete(key, added.version)
+    await this.#deleteThis(key, item, added)
     throw crossed()
   }
 
   /** Deletes whatever lies under these keys. */
   async deleteAll(keys: readonly string[]): Promise<void> {
     await Promise.all(keys.map(key => this.#delete(key, null)))
+  }
+
+  /** Deletes what was just written, if it is still there. False where something else is. */
+  async #deleteThis(key: string, { value, flags }: Item, written: Reply): Promise<boolean> {
+    let { version } = written
+    if (version === null) {
+      // The text protocol does not tell the version of what it wrote.
+      const reply = await replied(done => this.#cluster.home(key).get(key, done))
+      if (reply.status === NOT_FOUND) return true
+      if (reply.flags !== flags || !reply.bytes.equals(Buffer.from(value))) return false
+      version = reply.version
+    }
+    const deleted = await this.#delete(key, version)
+    return deleted.status !== EXISTS
   }
 
   #delete(key: string, version: Version | null): Promise<Reply> {
