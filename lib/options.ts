@@ -352,7 +352,8 @@ function areSecrets(value: unknown): boolean {
 }
 
 function isCompressOptions(value: unknown): boolean {
-  if (!isObject(value) || Object.keys(value).some(name => name !== 'threshold')) return false
+  if (!isObject(value) || Object.getPrototypeOf(value) !== Object.prototype) return false
+  if (Object.keys(value).some(name => name !== 'threshold')) return false
   const { threshold } = value
   return threshold === undefined || (isNumber(threshold) && threshold >= 0)
 }

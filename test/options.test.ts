@@ -52,6 +52,9 @@ test('the default serializer is JSON, less __proto__', () => {
 
 const client = (): Client => Client.create('localhost:1', { logger: { log() {} } })
 
+const SECRET_A = 'a'.repeat(32)
+const SECRET_B = 'é'.repeat(32)
+
 const GOOD: { [K in keyof MemcachedStoreOptions]-?: MemcachedStoreOptions[K][] } = {
   servers: ['a', 'a:1,b:2', ['a', 'b,c'], '/tmp/memcached.sock', 'memcacheds://user:word@a'],
   client: [client()],
@@ -69,6 +72,10 @@ const GOOD: { [K in keyof MemcachedStoreOptions]-?: MemcachedStoreOptions[K][] }
   maxItemSize: [1024, 2 ** 30],
   serializer: [JSON, { stringify: () => '', parse: () => null }],
   userOf: [() => 'a', () => undefined],
+  encryptionKeys: [[SECRET_A], [SECRET_A, SECRET_B]],
+  compress: [true, false, {}, { threshold: 0 }, { threshold: undefined }],
+  hashKeys: [true, false],
+  allowPlain: [true, false],
 }
 
 describe('good values', () => {
@@ -127,8 +134,24 @@ const BAD: Record<keyof MemcachedStoreOptions, unknown[]> = {
   maxItemSize: [...STRANGE, 0, 1023, 1024.5, -2048, Infinity, 2 ** 53, '1m', {}],
   serializer: [...STRANGE, 5, 'json', {}, { stringify: () => '' }, { stringify: 1, parse: 1 }, [], () => {}],
   userOf: [...STRANGE, 5, 'a', {}, [], true],
+  encryptionKeys: [
+    ...STRANGE,
+    5,
+    '',
+    'a'.repeat(31),
+    [],
+    [SECRET_A, SECRET_A],
+    [SECRET_A, ''],
+    [5],
+    [[SECRET_A]],
+    {},
+    true,
+  ],
+  compress: [...STRANGE, 5, 'gzip', [], { threshold: -1 }, { threshold: '1' }, { level: 9 }, () => {}],
+  hashKeys: [...STRANGE, 0, 'true', {}, []],
+  allowPlain: [...STRANGE, 0, 'true', {}, []],
 }
-const SECRET = ['servers', 'client', 'username', 'password', 'tls']
+const SECRET = ['servers', 'client', 'username', 'password', 'tls', 'encryptionKeys']
 
 describe('a bad value is a TypeError that names option, expectation and value', () => {
   const cases = Object.entries(BAD).flatMap(([name, values]) => values.map(value => [name, value] as const))
@@ -139,6 +162,12 @@ describe('a bad value is a TypeError that names option, expectation and value', 
     if (SECRET.includes(name)) return
     const shown = inspect(value, { depth: 0, maxStringLength: 80 })
     expect(error.message).toContain(`got \`${shown}\` (${typeof value})`)
+  })
+
+  test('a short encryption key says how to make one, and not what it was', () => {
+    const { message } = failure({ encryptionKeys: 'hunter2' })
+    expect(message).toMatch(/32 characters or more.*openssl rand -base64 32/)
+    expect(message).not.toContain('hunter2')
   })
 
   test('an empty value says so', () => {

@@ -1,16 +1,21 @@
 import type { Cluster } from '../cluster/cluster.ts'
-import type { Version as CasToken, ReplyCallback } from '../memcached/node.ts'
+import type { Version as CasToken, Item } from '../memcached/node.ts'
 import { NOT_FOUND, OK, type Reply } from '../memcached/reply.ts'
 import { expiration } from './expiration.ts'
 import { MAX_OVERHEAD } from './limits.ts'
+import { Elsewhere, type Version } from './record.ts'
+import { Relocation } from './relocation.ts'
+import { replied } from './replied.ts'
 import type { DeleteOutcome, Records, SideRecord, WriteOutcome } from './storage.ts'
-import type { StoredForm } from './stored-form.ts'
+import { MOVED, type StoredForm } from './stored-form.ts'
 
-/** Where a record lies, and beside what: two keys that are the same need not be told apart. */
+/** Where a record lies. */
 export interface Place {
   readonly key: string
   /** The key whose server it lies on. */
   readonly beside: string
+  /** Other keys that it may lie under since before: see {@link Relocation}. Then each lies on the server of its own. */
+  readonly others: readonly string[]
 }
 
 /** Records beside the sessions in memcached. */
@@ -18,21 +23,30 @@ export class MemcachedRecords implements Records {
   readonly maxBytes: number
   readonly #cluster: Cluster
   readonly #form: StoredForm
+  readonly #relocation: Relocation
   readonly #place: (name: string) => Place
 
   constructor(cluster: Cluster, form: StoredForm, maxItemSize: number, place: (name: string) => Place) {
     this.#cluster = cluster
     this.#form = form
+    this.#relocation = new Relocation(cluster)
     this.#place = place
     this.maxBytes = maxItemSize - MAX_OVERHEAD
   }
 
   async read(name: string): Promise<SideRecord | null> {
-    const { key, beside } = this.#place(name)
+    const { key, beside, others } = this.#place(name)
     const reply = await replied(done => this.#cluster.home(beside).get(key, done))
-    if (reply.status === NOT_FOUND) return null
-    // What is none of ours holds nothing, and may be written over.
-    return { text: (await this.#form.text(key, reply)) ?? '', version: reply.version }
+    const isMoved = others.length > 0 && (reply.flags & MOVED) !== 0
+    if (reply.status !== NOT_FOUND && !isMoved) return this.#record(key, reply, reply.version)
+    const found = others.length === 0 ? null : await this.#relocation.find(key, others)
+    if (found === null) return null
+    const { version } = found.reply
+    return this.#record(
+      found.key,
+      found.reply,
+      found.key === key ? version : new Elsewhere(found.key, version),
+    )
   }
 
   async write(
@@ -42,36 +56,36 @@ export class MemcachedRecords implements Records {
     over: SideRecord | null,
   ): Promise<WriteOutcome> {
     const { key, beside } = this.#place(name)
-    const item = await this.#form.item(key, text, 0, expiration(milliseconds))
+    const make = (place: string, flags: number): Item | Promise<Item> =>
+      this.#form.item(place, text, flags, expiration(milliseconds))
+    const version = over?.version ?? null
+    if (version instanceof Elsewhere) return outcome(text, await this.#relocation.move(key, version, make))
+    const item = await make(key, 0)
     const mode = over === null ? 'add' : 'replace'
-    const reply = await replied(done => this.#cluster.home(beside).write(mode, item, tokenOf(over), done))
-    if (reply.status !== OK) return refusal(reply)
-    if (reply.version !== null || reply.tellsVersion) return { text, version: reply.version }
+    const home = this.#cluster.home(beside)
+    const reply = await replied(done => home.write(mode, item, version as CasToken | null, done))
+    if (reply.status !== OK || reply.version !== null || reply.tellsVersion) return outcome(text, reply)
     const stored = await this.read(name)
     return stored?.text === text ? stored : 'changed'
   }
 
-  async delete(name: string, over: SideRecord): Promise<DeleteOutcome> {
+  async delete(name: string, { version }: SideRecord): Promise<DeleteOutcome> {
     const { key, beside } = this.#place(name)
-    const reply = await replied(done => this.#cluster.home(beside).delete(key, tokenOf(over), done))
+    const home = this.#cluster.home(beside)
+    const reply = await replied(done => home.delete(key, version as CasToken | null, done))
     return reply.status === OK ? 'deleted' : refusal(reply)
+  }
+
+  async #record(key: string, reply: Reply, version: Version | null): Promise<SideRecord> {
+    // What is none of ours holds nothing, and may be written over.
+    return { text: (await this.#form.text(key, reply)) ?? '', version }
   }
 }
 
-function tokenOf(record: SideRecord | null): CasToken | null {
-  return (record?.version ?? null) as CasToken | null
+function outcome(text: string, reply: Reply): WriteOutcome {
+  return reply.status === OK ? { text, version: reply.version } : refusal(reply)
 }
 
 function refusal({ status }: Reply): 'changed' | 'missing' {
   return status === NOT_FOUND ? 'missing' : 'changed'
-}
-
-/** A reply as a promise, for the paths that are not hot. */
-function replied(send: (done: ReplyCallback) => void): Promise<Reply> {
-  return new Promise((resolve, reject) => {
-    send((error, reply) => {
-      if (error !== null) reject(error)
-      else resolve((reply as Reply).keep())
-    })
-  })
 }

@@ -55,16 +55,18 @@ export class MemcachedSessions implements Sessions {
         return
       }
       const record = this.#form.record(key, reply as Reply)
-      if (record instanceof Promise) void record.then(late => answer(home, late, done))
-      else answer(home, record, done)
+      if (record instanceof Promise) void record.then(late => this.#answer(key, late, done))
+      else this.#answer(key, record, done)
     })
   }
 
+  #answer(key: string, record: SessionRecord, done: RecordCallback): void {
+    if (record.version === null && record.kind !== 'missing') done(noVersions(this.#cluster.home(key)), null)
+    else done(null, record)
+  }
+
   write(sid: string, text: string, milliseconds: number, over: SessionRecord, done: RecordCallback): void {
-    const key = this.#keys.of(sid)
-    const isHashed = this.#keys.isHashed(key)
-    const value = isHashed ? addName(sid, text) : text
-    const item = this.#form.item(key, value, isHashed ? NAMED : 0, expiration(milliseconds))
+    const item = this.item(this.#keys.of(sid), sid, text, milliseconds)
     if (item instanceof Promise) {
       item.then(
         late => this.#send(late, text, over, done),
@@ -73,6 +75,14 @@ export class MemcachedSessions implements Sessions {
     } else {
       this.#send(item, text, over, done)
     }
+  }
+
+  /** A session's text as it lies under this key. A promise where that takes long. */
+  item(key: string, sid: string, text: string, milliseconds: number, flags = 0): Item | Promise<Item> {
+    const life = expiration(milliseconds)
+    return this.#keys.isHashed(key)
+      ? this.#form.item(key, addName(sid, text), flags | NAMED, life)
+      : this.#form.item(key, text, flags, life)
   }
 
   #send(item: Item, text: string, over: SessionRecord, done: RecordCallback): void {
@@ -104,14 +114,18 @@ export class MemcachedSessions implements Sessions {
   }
 
   writeTombstone(sid: string, revokedAt: string, over: SessionRecord, done: RecordCallback): void {
-    const key = this.#keys.of(sid)
+    this.destroyAt(this.#keys.of(sid), revokedAt, over, done)
+  }
+
+  /** The same under this key. */
+  destroyAt(key: string, revokedAt: string, over: SessionRecord, done: RecordCallback): void {
+    const text = revokedAt === '' ? SILENT : revokedAt
     const home = this.#cluster.home(key)
     const version = over.version as CasToken | null
-    const value = revokedAt === '' ? SILENT : revokedAt
     const destroyed = (error: MemcachedStoreError | null, reply: Reply | null): void => {
       if (error !== null) done(error, null)
       else if ((reply as Reply).status === EXISTS) done(null, null)
-      else done(null, new SessionRecord('destroyed', value, (reply as Reply).version))
+      else done(null, new SessionRecord('destroyed', text, (reply as Reply).version))
     }
     if (this.#tombstone === 0) {
       home.delete(key, version, destroyed)
@@ -119,18 +133,13 @@ export class MemcachedSessions implements Sessions {
       const mode = over.kind === 'unknown' ? 'set' : 'replace'
       // A write that was on its way when the session was destroyed may arrive late by the deadline of a request.
       const life = expiration(this.#tombstone + this.#timeout)
-      home.write(mode, this.#form.shortItem(key, value, TOMBSTONE, life), version, destroyed)
+      home.write(mode, this.#form.shortItem(key, text, TOMBSTONE, life), version, destroyed)
     }
   }
 
   scan(alive?: (sid: string) => void): AsyncGenerator<ScannedRecord[], void, undefined> {
     return this.#scan.sessions(alive)
   }
-}
-
-function answer(node: MemcachedNode, record: SessionRecord, done: RecordCallback): void {
-  if (record.version === null && record.kind !== 'missing') done(noVersions(node), null)
-  else done(null, record)
 }
 
 function written(node: MemcachedNode, text: string, reply: Reply, done: RecordCallback): void {

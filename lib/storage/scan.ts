@@ -4,9 +4,10 @@ import { OK, type Reply } from '../memcached/reply.ts'
 import type { ListedItem } from '../memcached/walk.ts'
 import type { Keys } from './keys.ts'
 import { type Choose, pages } from './pages.ts'
+import { Elsewhere, type Version } from './record.ts'
 import { fromEach, onEach } from './side-by-side.ts'
 import type { ScannedRecord } from './storage.ts'
-import { nameIn, type StoredForm, toRecord } from './stored-form.ts'
+import { MOVED, nameIn, type StoredForm, toRecord } from './stored-form.ts'
 
 /** Values that are asked for at a time, and their bytes. */
 const MAX_VALUES = 128
@@ -64,9 +65,14 @@ export class Scan {
     return this.#keys.isSession(key) && (cluster.nodes.length === 1 || cluster.home(key) === node)
   }
 
-  /** Does its key not tell whether it is a living session's? So with tombstones, sessions about to end, and hashed ids. */
+  /** Does its key not tell whether it is a living session's? So with tombstones, sessions about to end, and hidden ids. */
   #isDoubtful({ key, size, expires }: ListedItem, soon: number): boolean {
-    return size <= key.length + MAX_TOMBSTONE || expires <= soon || this.#keys.isHashed(key)
+    return (
+      size <= key.length + MAX_TOMBSTONE ||
+      expires <= soon ||
+      this.#keys.hashesAll ||
+      this.#keys.isHashed(key)
+    )
   }
 
   /** What lies under the chosen keys of a server. */
@@ -102,12 +108,25 @@ export class Scan {
     const { status, flags, version } = reply
     const done = (text: string | null): void => {
       const sid = this.#keys.isHashed(key) ? nameIn(text, flags) : this.#keys.idIn(key)
-      take(sid === undefined ? null : { sid, record: toRecord(text, flags, version), askedAt })
+      const seen = sid === undefined || (flags & MOVED) !== 0 ? undefined : this.#seen(sid, key, version)
+      take(
+        sid === undefined || seen === undefined
+          ? null
+          : { sid, record: toRecord(text, flags, seen), askedAt },
+      )
     }
     const text = status === OK ? this.#form.text(key, reply) : null
     if (status !== OK) take(null)
     else if (text instanceof Promise) void text.then(done)
     else done(text)
+  }
+
+  /** The version of what lies there, if that is where `get` looks for this session. */
+  #seen(sid: string, key: string, version: Version | null): Version | null | undefined {
+    const keys = this.#keys
+    const isOwn = (!keys.hashesAll && !keys.isHashed(key)) || keys.of(sid) === key
+    if (isOwn) return version
+    return keys.othersOf(sid).includes(key) ? new Elsewhere(key, version) : undefined
   }
 }
 

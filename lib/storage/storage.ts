@@ -9,8 +9,10 @@ export interface Storage {
   readonly sessions: Sessions
   /** The index of each user's sessions, by the user's name. */
   readonly indexes: Records
-  /** Locks by session id; each lies where its session does, so that they can be reached, or not, together. */
+  /** Locks by session id. */
   readonly locks: Records
+  /** Values that this process has encrypted. */
+  readonly sealed: number
 
   /**
    * Removes everything: sessions, tombstones, indexes and locks.

@@ -3,7 +3,7 @@ import { NOT_FOUND, type Reply } from '../memcached/reply.ts'
 import { compress, compressNow, decompress } from './compression.ts'
 import { Keyring, SEAL_BYTES } from './encryption.ts'
 import { MAX_KEY } from './limits.ts'
-import { SessionRecord, type Version } from './record.ts'
+import { Elsewhere, SessionRecord, type Version } from './record.ts'
 
 /*
  * Flags of a stored item. Plain JSON has 0, so that other languages read it as it is. Ours are high
@@ -20,6 +20,9 @@ export const NAMED = 0x0002_0000
 export const SEALED = 0x0004_0000
 /** The value, or what is in it, is compressed. */
 export const DEFLATED = 0x0008_0000
+
+/** It is on its way to another key: see `relocation.ts`. */
+export const MOVED = 0x0010_0000
 
 /** What is unpacked may be so many times as large as an item: no value becomes a bomb. */
 export const MAX_GROWTH = 8
@@ -106,7 +109,8 @@ export class StoredForm {
   record(key: string, reply: Reply): SessionRecord | Promise<SessionRecord> {
     if (reply.status === NOT_FOUND) return SessionRecord.MISSING
     const text = this.text(key, reply)
-    const { flags, version } = reply
+    const { flags } = reply
+    const version = (flags & MOVED) === 0 ? reply.version : new Elsewhere(key, reply.version)
     return text instanceof Promise
       ? text.then(late => toRecord(late, flags, version))
       : toRecord(text, flags, version)

@@ -59,8 +59,7 @@ export function writesOf({ plan, history }: Court, { operations, timeline }: Cas
     )
     // A touch does not bring back what is not there.
     const isVain = what === 'touch' && timeline.isAbsent(start, end)
-    const isAcknowledged =
-      operation.calls > 0 && error === undefined && !isDropped && !isOnDropped && !isVain
+    const isAcknowledged = operation.calls > 0 && error === undefined && !isDropped && !isOnDropped && !isVain
     const { base, maybe } = known
     const stored = maybe.filter(({ leaves: own, start: since }) =>
       timeline.hasStored(
