@@ -25,6 +25,7 @@ import { Expiry, expiresOf } from './session/expiry.ts'
 import { passRevision, revisionOf } from './session/revision.ts'
 import { MemcachedStorage } from './storage/memcached-storage.ts'
 import type { Storage } from './storage/storage.ts'
+import { isTraced, type OperationName, traceOperation } from './tracing.ts'
 import { knownUser } from './users/user-of.ts'
 import { type DestroyAllOptions, type UserSession, Users } from './users/users.ts'
 
@@ -102,7 +103,7 @@ export class MemcachedStore extends Store {
   override get(sid: string): Promise<SessionData | null>
   override get(sid: string, callback: Callback<SessionData | null>): void
   override get(sid: string, callback?: Callback<SessionData | null>): Promise<SessionData | null> | void {
-    return this.#settle(callback, done => read(this.#context, sid, done))
+    return this.#settle('get', sid, callback, done => read(this.#context, sid, done))
   }
 
   /** Many sessions in one go: a map of those that were found. */
@@ -112,7 +113,7 @@ export class MemcachedStore extends Store {
     sids: Iterable<string>,
     callback?: Callback<Map<string, SessionData>>,
   ): Promise<Map<string, SessionData>> | void {
-    return this.#settle(callback, done => readMany(this.#context, sids, done))
+    return this.#settle('getMany', undefined, callback, done => readMany(this.#context, sids, done))
   }
 
   /**
@@ -122,21 +123,21 @@ export class MemcachedStore extends Store {
   override set(sid: string, session: SessionData): Promise<void>
   override set(sid: string, session: SessionData, callback: Callback): void
   override set(sid: string, session: SessionData, callback?: Callback): Promise<void> | void {
-    return this.#settle(callback, done => save(this.#context, sid, session, done))
+    return this.#settle('set', sid, callback, done => save(this.#context, sid, session, done))
   }
 
   /** Keeps a session alive without storing its data. */
   override touch(sid: string, session: SessionData): Promise<void>
   override touch(sid: string, session: SessionData, callback: Callback): void
   override touch(sid: string, session: SessionData, callback?: Callback): Promise<void> | void {
-    return this.#settle(callback, done => touch(this.#context, sid, session, done))
+    return this.#settle('touch', sid, callback, done => touch(this.#context, sid, session, done))
   }
 
   /** Destroys a session, for requests too that loaded it before and save it later. */
   override destroy(sid: string): Promise<void>
   override destroy(sid: string, callback: Callback): void
   override destroy(sid: string, callback?: Callback): Promise<void> | void {
-    return this.#settle(callback, done => destroy(this.#context, sid, done))
+    return this.#settle('destroy', sid, callback, done => destroy(this.#context, sid, done))
   }
 
   /**
@@ -151,7 +152,7 @@ export class MemcachedStore extends Store {
     change: Updater,
     callback?: Callback<SessionData | null>,
   ): Promise<SessionData | null> | void {
-    return this.#settle(callback, done => update(this.#context, sid, change, done))
+    return this.#settle('update', sid, callback, done => update(this.#context, sid, change, done))
   }
 
   /**
@@ -164,7 +165,9 @@ export class MemcachedStore extends Store {
   sessionsOf(user: string): Promise<UserSession[]>
   sessionsOf(user: string, callback: Callback<UserSession[]>): void
   sessionsOf(user: string, callback?: Callback<UserSession[]>): Promise<UserSession[]> | void {
-    return this.#settle(callback, done => settleWith(this.#users.sessionsOf(user), done))
+    return this.#settle('sessionsOf', undefined, callback, done =>
+      settleWith(this.#users.sessionsOf(user), done),
+    )
   }
 
   /**
@@ -183,7 +186,9 @@ export class MemcachedStore extends Store {
     callback?: Callback,
   ): Promise<void> | void {
     if (typeof options === 'function') return this.destroyAllOf(user, undefined, options)
-    return this.#settle(callback, done => settleWith(this.#users.destroyAllOf(user, options), done))
+    return this.#settle('destroyAllOf', undefined, callback, done =>
+      settleWith(this.#users.destroyAllOf(user, options), done),
+    )
   }
 
   /**
@@ -202,7 +207,7 @@ export class MemcachedStore extends Store {
   override all(): Promise<IdentifiedSession[]>
   override all(callback: Callback<IdentifiedSession[]>): void
   override all(callback?: Callback<IdentifiedSession[]>): Promise<IdentifiedSession[]> | void {
-    return this.#settleLong(callback, () => toArray(this.sessions()))
+    return this.#settleLong('all', callback, () => toArray(this.sessions()))
   }
 
   /** The ids of all living sessions; reads hardly any values. Fails as {@link sessions} does. */
@@ -211,7 +216,7 @@ export class MemcachedStore extends Store {
   ids(callback?: Callback<string[]>): Promise<string[]> | void {
     const ids: string[] = []
     const listed = (): Promise<string[]> => everyId(this.#context, sid => ids.push(sid)).then(() => ids)
-    return this.#settleLong(callback, listed)
+    return this.#settleLong('ids', callback, listed)
   }
 
   /** How many sessions are alive; reads hardly any values. Fails as {@link sessions} does. */
@@ -220,7 +225,7 @@ export class MemcachedStore extends Store {
   override length(callback?: Callback<number>): Promise<number> | void {
     let count = 0
     const counted = (): Promise<number> => everyId(this.#context, () => count++).then(() => count)
-    return this.#settleLong(callback, counted)
+    return this.#settleLong('length', callback, counted)
   }
 
   /**
@@ -231,14 +236,14 @@ export class MemcachedStore extends Store {
   override clear(): Promise<void>
   override clear(callback: Callback | undefined): void
   override clear(callback?: Callback): Promise<void> | void {
-    return this.#settleLong(callback, () => this.#storage.clear())
+    return this.#settleLong('clear', callback, () => this.#storage.clear())
   }
 
   /** What each server tells of itself, and what this process has done. A server that is down fails nothing. */
   stats(): Promise<StoreStats>
   stats(callback: Callback<StoreStats>): void
   stats(callback?: Callback<StoreStats>): Promise<StoreStats> | void {
-    return this.#settleLong(callback, () => this.#stats())
+    return this.#settleLong('stats', callback, () => this.#stats())
   }
 
   /**
@@ -361,13 +366,18 @@ export class MemcachedStore extends Store {
    * The one boundary to callers: a callback on a fresh tick, outside any `try` and any parser of ours,
    * or a promise.
    */
-  #settle<T>(callback: Callback<T> | undefined, start: (done: Done<T>) => void): Promise<T> | void {
+  #settle<T>(
+    operation: OperationName,
+    sid: string | undefined,
+    callback: Callback<T> | undefined,
+    start: (done: Done<T>) => void,
+  ): Promise<T> | void {
     if (callback !== undefined) {
-      this.#run(start, onFreshTick(callback))
+      this.#run(operation, sid, start, onFreshTick(callback))
       return
     }
     const result = new Promise<T>((resolve, reject) => {
-      this.#run(start, (error, value) => {
+      this.#run(operation, sid, start, (error, value) => {
         if (error === null) resolve(value as T)
         else reject(error)
       })
@@ -376,12 +386,31 @@ export class MemcachedStore extends Store {
   }
 
   /** The same for what has no deadline: `close` ends it rather than wait for it. */
-  #settleLong<T>(callback: Callback<T> | undefined, start: () => Promise<T>): Promise<T> | void {
-    const result = this.#closing === undefined ? start() : Promise.reject<T>(closedError())
+  #settleLong<T>(
+    operation: OperationName,
+    callback: Callback<T> | undefined,
+    start: () => Promise<T>,
+  ): Promise<T> | void {
+    const begin = (): Promise<T> => (this.#closing === undefined ? start() : Promise.reject<T>(closedError()))
+    const result = isTraced()
+      ? new Promise<T>((resolve, reject) => {
+          traceOperation<T>(
+            operation,
+            undefined,
+            done => settleWith(begin(), done),
+            (error, value) => (error === null ? resolve(value as T) : reject(error)),
+          )
+        })
+      : begin()
     return callback === undefined ? unattended(result) : settleWith(result, onFreshTick(callback))
   }
 
-  #run<T>(start: (done: Done<T>) => void, done: Done<T>): void {
+  #run<T>(
+    operation: OperationName,
+    sid: string | undefined,
+    start: (done: Done<T>) => void,
+    done: Done<T>,
+  ): void {
     if (this.#closing !== undefined) {
       done(closedError())
       return
@@ -391,6 +420,11 @@ export class MemcachedStore extends Store {
       if (--this.#pending === 0) this.#idle?.()
       if (error !== null) this.#note(error)
       done(error, value)
+    }
+    if (isTraced()) {
+      const server = typeof sid === 'string' ? this.#storage.sessions.addressOf(sid) : undefined
+      traceOperation(operation, server, start, end)
+      return
     }
     try {
       start(end)

@@ -1,6 +1,7 @@
 import type { SessionData } from 'express-session'
 import { attachRevision, Revision } from '../session/revision.ts'
 import type { SessionRecord } from '../storage/record.ts'
+import { traceHere } from '../tracing.ts'
 import { knownUser } from '../users/user-of.ts'
 import type { Context } from './context.ts'
 import type { Done } from './done.ts'
@@ -11,10 +12,22 @@ export function read(context: Context, sid: string, done: Done<SessionData | nul
   context.changes.read(context, sid, () => {
     const askedAt = performance.now()
     context.sessions.read(sid, (error, record) => {
-      if (error !== null) done(error)
-      else done(null, sessionIn(context, sid, record as SessionRecord, askedAt))
+      if (error !== null) {
+        done(error)
+        return
+      }
+      const session = sessionIn(context, sid, record as SessionRecord, askedAt)
+      traceRead(record as SessionRecord, session)
+      done(null, session)
     })
   })
+}
+
+function traceRead({ text }: SessionRecord, session: SessionData | null): void {
+  const trace = traceHere()
+  if (trace === undefined) return
+  trace.outcome = session === null ? 'missing' : 'found'
+  if (session !== null) trace.bytes = Buffer.byteLength(text)
 }
 
 /** The session in a record, with what the store knows of it; null where there is none to be seen. */

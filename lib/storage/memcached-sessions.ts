@@ -42,6 +42,10 @@ export class MemcachedSessions implements Sessions {
     this.#timeout = options.timeout
   }
 
+  addressOf(sid: string): string {
+    return this.#cluster.home(this.#keys.of(sid)).address
+  }
+
   remembers(since: number): boolean {
     return performance.now() - since < this.#tombstone
   }

@@ -21,6 +21,10 @@ export class RelocatedSessions implements Sessions {
     this.#relocation = relocation
   }
 
+  addressOf(sid: string): string {
+    return this.#sessions.addressOf(sid)
+  }
+
   read(sid: string, done: RecordCallback): void {
     this.#sessions.read(sid, (error, record) => {
       const isHere = record?.kind !== 'missing' && !(record?.version instanceof Elsewhere)

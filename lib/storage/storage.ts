@@ -33,6 +33,9 @@ export type RecordCallback = (error: MemcachedStoreError | null, record: Session
  * cost 0.3 to 0.5 µs on a path of 3 µs. What is asked for in one tick goes over the wire together.
  */
 export interface Sessions {
+  /** Where a session lives, for people. */
+  addressOf(sid: string): string
+
   read(sid: string, done: RecordCallback): void
 
   /**

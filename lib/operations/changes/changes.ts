@@ -1,6 +1,7 @@
 import { ConnectionLostError } from '../../errors.ts'
 import { SessionRecord } from '../../storage/record.ts'
 import { checkId } from '../../storage/session-id.ts'
+import { traceHere } from '../../tracing.ts'
 import type { ChangeQueues, Context } from '../context.ts'
 import type { Done } from '../done.ts'
 import type { Change, Decision, Draft } from './change.ts'
@@ -24,9 +25,10 @@ export class Changes implements ChangeQueues {
   submit<T>(context: Context, sid: string, change: Change<T>, done: Done<T>): void {
     checkId(sid)
     const busy = this.#busy.get(sid)
-    if (busy !== undefined)
+    if (busy !== undefined) {
+      traceWait()
       this.#queue(context, sid, busy).add(change as Change<unknown>, done as Done<unknown>)
-    else this.#begin(context, sid, new Entry(sid, change as Change<unknown>, done as Done<unknown>, null))
+    } else this.#begin(context, sid, new Entry(sid, change as Change<unknown>, done as Done<unknown>, null))
   }
 
   /**
@@ -35,8 +37,12 @@ export class Changes implements ChangeQueues {
    */
   read(context: Context, sid: string, task: () => void): void {
     const busy = this.#busy.size === 0 ? undefined : this.#busy.get(sid)
-    if (busy === undefined) task()
-    else this.#queue(context, sid, busy).wait(task)
+    if (busy === undefined) {
+      task()
+      return
+    }
+    traceWait()
+    this.#queue(context, sid, busy).wait(task)
   }
 
   /** Goes on with a change that had been set aside. */
@@ -88,6 +94,7 @@ export class Changes implements ChangeQueues {
     const draft = decision.draft as Draft
     const sentAt = performance.now()
     entry.sent = draft
+    entry.attempts++
     write(context, sid, draft, over, (error, result) => {
       if (isWritten(result)) {
         follow(context, sid, draft)
@@ -140,4 +147,9 @@ export class Changes implements ChangeQueues {
     this.#forgotten = 0
     this.#busy = new Map(this.#busy)
   }
+}
+
+function traceWait(): void {
+  const trace = traceHere()
+  if (trace !== undefined) trace.waited = true
 }

@@ -1,5 +1,6 @@
 import type { MemcachedStoreError } from '../../errors.ts'
 import type { SessionRecord } from '../../storage/record.ts'
+import { traceHere } from '../../tracing.ts'
 import { knownUser } from '../../users/user-of.ts'
 import type { Context } from '../context.ts'
 import type { Decision, Draft } from './change.ts'
@@ -63,7 +64,19 @@ export function settle(
     if (outcome === 'merged') counts.merges++
     emit('conflict', entry.sid, { outcome })
   }
+  traceChange(entry, decision)
   finish(entry, error ?? null, result)
+}
+
+/** Tells whoever listens to this change's operation, in whose async context this need not run. */
+function traceChange(entry: Entry, { draft, error, outcome }: Decision<unknown>): void {
+  const trace = entry.resource === null ? traceHere() : entry.resource.runInAsyncScope(traceHere)
+  if (trace === undefined) return
+  trace.attempts = entry.attempts
+  if (outcome !== undefined) trace.conflict = outcome
+  if (error !== undefined) return
+  trace.outcome = draft === null ? 'unchanged' : draft.kind === 'stored' ? 'written' : 'destroyed'
+  if (draft?.kind === 'stored') trace.bytes = Buffer.byteLength(draft.text)
 }
 
 /** These changes have failed, and their callers are told. */
@@ -71,6 +84,7 @@ export function fail(entries: readonly Entry[], error: Error): void {
   for (const entry of entries) {
     if (entry.isOver) continue
     entry.change.failed?.(entry.sent)
+    traceChange(entry, { draft: null, error })
     finish(entry, error, undefined)
   }
 }

@@ -1,0 +1,153 @@
+import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { context, type Span, trace } from '@opentelemetry/api'
+import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks'
+import {
+  BasicTracerProvider,
+  InMemorySpanExporter,
+  type ReadableSpan,
+  SimpleSpanProcessor,
+} from '@opentelemetry/sdk-trace-base'
+import express from 'express'
+import session from 'express-session'
+import { register } from 'prom-client'
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
+import { MemcachedStore } from '../../lib/index.ts'
+import { Page } from '../docs/page.ts'
+import { Gate } from '../overlap/scripted-app.ts'
+import { until } from '../support/until.ts'
+
+const memcached = inject('memcached')
+
+/** Runs a module of a page with the real packages; `store` is the one that it speaks of. */
+async function run(code: string, store: MemcachedStore): Promise<void> {
+  const imported = code.replace(/^import (\{.*?\}) from '(.*?)'$/gm, "const $1 = await load('$2')")
+  const load = (name: string): Promise<unknown> => import(name)
+  await new Function('load', 'store', `return (async () => {${imported}})()`)(load, store)
+}
+
+// Runs what docs/tracing.md shows, with an app whose requests have spans of their own.
+describe.skipIf(memcached === null)('docs/tracing.md', () => {
+  const exporter = new InMemorySpanExporter()
+  const gate = new Gate()
+  let store: MemcachedStore
+  let server: Server
+  let url: string
+
+  beforeAll(async () => {
+    const page = await Page.read('docs/tracing.md')
+    context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable())
+    trace.setGlobalTracerProvider(
+      new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] }),
+    )
+    store = new MemcachedStore({ servers: memcached as string, prefix: `tracing-${randomUUID()}:` })
+    await run(page.snippet('js', '@opentelemetry/api'), store)
+    await run(page.snippet('js', 'prom-client'), store)
+    expect(page.leftOut).toEqual([])
+
+    const app = express()
+    app.use((req, res, next) => {
+      trace.getTracer('test').startActiveSpan(String(req.query.visitor), (span: Span) => {
+        res.once('finish', () => span.end())
+        next()
+      })
+    })
+    app.use(session({ store, secret: 'test', resave: false, saveUninitialized: false }))
+    app.get('/', async (req, res) => {
+      if (req.query.waits !== undefined) await gate.pass()
+      if (req.query.set !== undefined) Object.assign(req.session, { [String(req.query.set)]: 1 })
+      if (req.query.logout === undefined) res.json({})
+      else req.session.destroy(() => res.json({}))
+    })
+    server = createServer(app).listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  })
+  afterAll(async () => {
+    server.closeAllConnections()
+    server.close()
+    await store.close()
+  })
+
+  /** The spans below a request's own, in the order of their ends. */
+  async function spansOf(visitor: string): Promise<ReadableSpan[]> {
+    const requests = (): ReadableSpan[] => exporter.getFinishedSpans().filter(({ name }) => name === visitor)
+    await until(() => requests().length > 0)
+    const [request] = requests() as [ReadableSpan]
+    return exporter
+      .getFinishedSpans()
+      .filter(({ parentSpanContext }) => parentSpanContext?.spanId === request.spanContext().spanId)
+  }
+
+  test('OpenTelemetry shows each visitor spans of its own: read, save, merge, logout', async () => {
+    const [ada, bob] = [new Browser(url), new Browser(url)]
+    await ada.ask('visitor=ada-1&set=name')
+    await bob.ask('visitor=bob-1&set=name')
+    const slow = [ada, bob].map((browser, at) =>
+      browser.ask(`visitor=${['ada', 'bob'][at]}-2&set=slow&waits`),
+    )
+    await until(() => gate.waiting === 2)
+    await ada.ask('visitor=ada-3&set=quick')
+    await bob.ask('visitor=bob-3&logout')
+    gate.open()
+    await Promise.all(slow)
+
+    const told = async (visitor: string): Promise<unknown[]> =>
+      (await spansOf(visitor)).map(({ name, attributes }) => [
+        name,
+        attributes['session.outcome'],
+        attributes['session.conflict'],
+      ])
+    expect(await told('ada-1')).toEqual([['session set', 'written', undefined]])
+    expect(await told('ada-3')).toEqual([
+      ['session get', 'found', undefined],
+      ['session set', 'written', undefined],
+    ])
+    expect(await told('ada-2')).toEqual([
+      ['session get', 'found', undefined],
+      ['session set', 'written', 'merged'],
+    ])
+    expect(await told('bob-3')).toEqual([
+      ['session get', 'found', undefined],
+      ['session destroy', 'destroyed', undefined],
+    ])
+    expect(await told('bob-2')).toEqual([
+      ['session get', 'found', undefined],
+      ['session set', 'unchanged', 'destroyed'],
+    ])
+    // None without a request above it.
+    const ours = exporter.getFinishedSpans().filter(({ name }) => name.startsWith('session '))
+    expect(ours).toHaveLength(10)
+    expect(ours.every(({ parentSpanContext }) => parentSpanContext !== undefined)).toBe(true)
+  })
+
+  test('Prometheus counts them, and tells of the servers', async () => {
+    await store.get('nobody')
+    await store.get(1 as never).catch(() => {})
+    const metrics = await register.metrics()
+    expect(metrics).toMatch(/session_operation_seconds_count\{operation="get",outcome="missing"\} \d+/)
+    expect(metrics).toMatch(/session_operation_seconds_count\{operation="get",outcome="error"\} 1/)
+    for (const address of (memcached as string).split(',')) {
+      expect(metrics).toMatch(new RegExp(`memcached_uptime\\{server="${address}"\\} \\d+`))
+      expect(metrics).toMatch(new RegExp(`memcached_bytes\\{server="${address}"\\} \\d+`))
+    }
+  })
+})
+
+/** Keeps a cookie. */
+class Browser {
+  readonly #url: string
+  #cookie = ''
+
+  constructor(url: string) {
+    this.#url = url
+  }
+
+  async ask(query: string): Promise<void> {
+    const response = await fetch(`${this.#url}/?${query}`, { headers: { cookie: this.#cookie } })
+    const [cookie] = response.headers.getSetCookie()
+    if (cookie !== undefined) this.#cookie = cookie.slice(0, cookie.indexOf(';'))
+  }
+}
