@@ -41,6 +41,8 @@ export interface StoreStats {
   readonly servers: readonly (ServerStats | UnreachableServer)[]
   /** What this process has done since the store was made. */
   readonly counts: Counts
+  /** Values that it has encrypted since: of all processes together, 2^32 are as many as one key may (docs/sealing.md). */
+  readonly sealed: number
 }
 
 /** Sessions without a date whose last touch is remembered. */
@@ -359,7 +361,11 @@ export class MemcachedStore extends Store {
   }
 
   async #stats(): Promise<StoreStats> {
-    return { servers: await this.#cluster.statistics(), counts: { ...this.#context.counts } }
+    return {
+      servers: await this.#cluster.statistics(),
+      counts: { ...this.#context.counts },
+      sealed: this.#storage.sealed,
+    }
   }
 
   /**

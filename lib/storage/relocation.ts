@@ -2,9 +2,17 @@ import type { Cluster } from '../cluster/cluster.ts'
 import { ConnectionLostError } from '../errors.ts'
 import type { Version as CasToken, Item } from '../memcached/node.ts'
 import { EXISTS, NOT_FOUND, OK, type Reply } from '../memcached/reply.ts'
+import { backOff } from '../pause.ts'
 import type { Elsewhere, Version } from './record.ts'
 import { replied } from './replied.ts'
 import { MOVED } from './stored-form.ts'
+
+/** Rounds of looks after which there is nothing. */
+const ROUNDS = 2
+/** And after which what is on its way has been left there: some 100 ms, where a move takes two round trips. */
+const MAX_ROUNDS = 8
+/** Milliseconds. */
+const MAX_PAUSE = 64
 
 /** What was found, and under which key. */
 export interface Found {
@@ -31,23 +39,29 @@ export class Relocation {
     this.#cluster = cluster
   }
 
-  /** Looks under these keys in turn, and under the first again, to which it may have been moved meanwhile. */
+  /**
+   * What lies under one of these keys, where its own was just seen to hold nothing. It may be moved between two looks,
+   * so one round is not enough; and while it is on its way it is waited for, unless its process seems to have died.
+   */
   async find(key: string, others: readonly string[]): Promise<Found | null> {
-    let moved: Found | null = null
-    for (const place of [...others, key]) {
-      const reply = await replied(done => this.#cluster.home(place).get(place, done))
-      if (reply.status === NOT_FOUND) continue
-      if ((reply.flags & MOVED) === 0) return { key: place, reply }
-      moved ??= { key: place, reply }
+    for (let round = 1; ; round++) {
+      let moved: Found | null = null
+      for (const place of [...others, key]) {
+        const reply = await replied(done => this.#cluster.home(place).get(place, done))
+        if (reply.status === NOT_FOUND) continue
+        if ((reply.flags & MOVED) === 0) return { key: place, reply }
+        moved ??= { key: place, reply }
+      }
+      if (round >= (moved === null ? ROUNDS : MAX_ROUNDS)) return moved
+      if (moved !== null) await backOff(round, MAX_PAUSE)
     }
-    return moved
   }
 
   /**
    * Writes what lies elsewhere, and moves it to its own key.
    *
    * @returns the reply to the write that decided: `EXISTS` or `NOT_FOUND` where something else lies there by now.
-   * @throws ConnectionLostError - where another process moved it at the same time: what is stored has to be looked at.
+   * @throws ConnectionLostError - where others get in the way again and again: what is stored has to be looked at.
    */
   async move(key: string, { key: from, version }: Elsewhere, make: MakeItem): Promise<Reply> {
     const marker = await make(from, MOVED)
@@ -56,12 +70,28 @@ export class Relocation {
     )
     if (marked.status !== OK) return marked
     const item = await make(key, 0)
-    const added = await replied(done => this.#cluster.home(key).write('add', item, null, done))
-    if (added.status !== OK) throw crossed()
-    if (await this.#deleteThis(from, marker, marked)) return added
-    // Somebody has gone on with it where it was.
-    await this.#deleteThis(key, item, added)
-    throw crossed()
+    const added = await this.#put(key, item)
+    // Where it has been written over since, that was worked out on this: then what lies here is the older one.
+    if (!(await this.#deleteThis(from, marker, marked))) await this.#deleteThis(key, item, added)
+    return added
+  }
+
+  /** Puts it where nothing is, or what is left of a move the other way. */
+  async #put(key: string, item: Item): Promise<Reply> {
+    const home = this.#cluster.home(key)
+    for (let attempt = 0; attempt < MAX_ROUNDS; attempt++) {
+      if (attempt > 0) await backOff(attempt, MAX_PAUSE)
+      const added = await replied(done => home.write('add', item, null, done))
+      if (added.status === OK) return added
+      const there = await replied(done => home.get(key, done))
+      if (there.status === NOT_FOUND || (there.flags & MOVED) === 0) continue
+      const replaced = await replied(done => home.write('replace', item, there.version, done))
+      if (replaced.status === OK) return replaced
+    }
+    throw new ConnectionLostError(
+      'ERR_UNAVAILABLE',
+      'A record was moved to its new key by several processes at once',
+    )
   }
 
   /** Deletes whatever lies under these keys. */
@@ -86,11 +116,4 @@ export class Relocation {
   #delete(key: string, version: Version | null): Promise<Reply> {
     return replied(done => this.#cluster.home(key).delete(key, version as CasToken | null, done))
   }
-}
-
-function crossed(): ConnectionLostError {
-  return new ConnectionLostError(
-    'ERR_UNAVAILABLE',
-    'A record was moved to its new key by two processes at once',
-  )
 }

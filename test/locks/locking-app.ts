@@ -6,6 +6,7 @@ import express, { type ErrorRequestHandler, type RequestHandler } from 'express'
 import session, { type SessionData, type SessionOptions } from 'express-session'
 import { type LockOptions, MemcachedStore, type MemcachedStoreOptions } from '../../lib/index.ts'
 import { Gate } from '../overlap/scripted-app.ts'
+import { SEALING } from '../support/sealing.ts'
 
 type Data = SessionData & { views?: number; [key: string]: unknown }
 
@@ -32,7 +33,7 @@ export class LockingApp implements AsyncDisposable {
   }
 
   static async start({ store: options, lock, session: more }: LockingAppOptions): Promise<LockingApp> {
-    const store = new MemcachedStore(options)
+    const store = new MemcachedStore({ ...SEALING, ...options })
     const app = express()
     const locking = new LockingApp(createServer(app), store)
     app.set('etag', false)

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net'
 import express, { type ErrorRequestHandler, type RequestHandler } from 'express'
 import session, { type SessionData } from 'express-session'
 import { MemcachedStore, type MemcachedStoreOptions } from '../../lib/index.ts'
+import { SEALING } from '../support/sealing.ts'
 import { setPath } from './paths.ts'
 
 /** What a request does after its session has been loaded, step by step. `wait` holds it until {@link Gate.open}. */
@@ -76,7 +77,10 @@ export class ScriptedApp implements AsyncDisposable {
   }
 
   static async start(options: AppOptions, gate: Gate = new Gate()): Promise<ScriptedApp> {
-    const store = options.store === 'memory' ? new session.MemoryStore() : new MemcachedStore(options.store)
+    const store =
+      options.store === 'memory'
+        ? new session.MemoryStore()
+        : new MemcachedStore({ ...SEALING, ...options.store })
     const app = express()
     app.set('etag', false)
     app.set('query parser', 'simple')

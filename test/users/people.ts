@@ -1,9 +1,14 @@
 import { randomUUID } from 'node:crypto'
 import type { SessionData } from 'express-session'
 import { afterAll } from 'vitest'
+import { Cluster } from '../../lib/cluster/cluster.ts'
 import { MemcachedStore, type MemcachedStoreOptions } from '../../lib/index.ts'
+import { createNodes } from '../../lib/memcached/nodes.ts'
+import { readOptions } from '../../lib/options.ts'
 import { Keys } from '../../lib/storage/keys.ts'
+import { MemcachedStorage } from '../../lib/storage/memcached-storage.ts'
 import { RawMemcached } from '../contract/raw-memcached.ts'
+import { SEALING } from '../support/sealing.ts'
 
 /** Milliseconds of Unix time so long ago that no login of then can still be on its way. */
 export const LONG_AGO = 1_600_000_000_000
@@ -43,10 +48,15 @@ export class People implements AsyncDisposable {
   readonly prefix: string = `users-${randomUUID()}:`
   readonly store: MemcachedStore
   readonly raw: RawMemcached
+  readonly #keys: Keys
+  readonly #storage: MemcachedStorage
   readonly #servers: string
   readonly #stores: MemcachedStore[] = []
 
   constructor(servers: string, options: MemcachedStoreOptions = {}) {
+    const settings = readOptions({ ...SEALING, servers, prefix: this.prefix })
+    this.#keys = new Keys(this.prefix, settings)
+    this.#storage = new MemcachedStorage(new Cluster(createNodes(settings, () => {})), settings)
     this.#servers = servers
     this.raw = new RawMemcached(servers)
     this.store = this.another(options)
@@ -70,13 +80,13 @@ export class People implements AsyncDisposable {
   }
 
   indexKey(user: string): string {
-    return new Keys(this.prefix).ofUser(user)
+    return this.#keys.ofUser(user)
   }
 
   /** What memcached holds of the index. */
   async index(user: string): Promise<{ until: number; sessions: [sid: string, at: number][] } | null> {
-    const item = await this.raw.get(this.indexKey(user))
-    return item === null ? null : JSON.parse(item.value)
+    const record = await this.#storage.indexes.read(user)
+    return record === null ? null : JSON.parse(record.text)
   }
 
   /** What it lists, dead or alive. */
@@ -86,15 +96,17 @@ export class People implements AsyncDisposable {
 
   /** Makes these the entries of the index. */
   async plant(user: string, sessions: [sid: string, at: number][]): Promise<void> {
-    await this.raw.set(this.indexKey(user), JSON.stringify({ until: Date.now() + 60_000, last: 0, sessions }))
+    const text = JSON.stringify({ until: Date.now() + 60_000, last: 0, sessions })
+    const { indexes } = this.#storage
+    await indexes.write(user, text, Infinity, await indexes.read(user))
   }
 
   /** As memcached does when it needs the room: without a tombstone. */
   evict(sid: string): Promise<void> {
-    return this.raw.delete(new Keys(this.prefix).of(sid))
+    return this.raw.delete(this.#keys.of(sid))
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all(this.#stores.map(store => store.close()))
+    await Promise.all([this.#storage.close(), ...this.#stores.map(store => store.close())])
   }
 }
