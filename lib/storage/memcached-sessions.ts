@@ -86,6 +86,10 @@ export class MemcachedSessions implements Sessions {
   }
 
   #send(item: Item, text: string, over: SessionRecord, done: RecordCallback): void {
+    if (!over.isCertain) {
+      process.nextTick(done, null, null)
+      return
+    }
     // Unlike `set`, a `replace` or an `add` that is refused leaves the old item where it is.
     const mode: WriteMode = over.kind === 'unknown' ? 'set' : over.kind === 'missing' ? 'add' : 'replace'
     const home = this.#cluster.home(item.key)
@@ -119,6 +123,10 @@ export class MemcachedSessions implements Sessions {
 
   /** The same under this key. */
   destroyAt(key: string, revokedAt: string, over: SessionRecord, done: RecordCallback): void {
+    if (!over.isCertain) {
+      process.nextTick(done, null, null)
+      return
+    }
     const text = revokedAt === '' ? SILENT : revokedAt
     const home = this.#cluster.home(key)
     const version = over.version as CasToken | null

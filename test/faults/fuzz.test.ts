@@ -103,7 +103,7 @@ function lineOf(requests: RequestQueue): Line {
     server: 'server',
     requests,
     maxBody: MAX_BODY,
-    findings: { isProxy: false },
+    findings: { isProxy: false, countsVersions: true },
     left: () => 0,
     send: request => requests.push(request),
   }
