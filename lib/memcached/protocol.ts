@@ -23,8 +23,6 @@ export interface Line {
 export interface Findings {
   /** Is it a proxy? One of the servers behind it may be away by itself. */
   isProxy: boolean
-  /** Has it told a version? Without them (`-C`) updates are lost, so nothing may be written then. */
-  countsVersions: boolean
 }
 
 /** What a connection speaks once it has been greeted: one object for each, with the state of its stream. */

@@ -47,7 +47,7 @@ export class Server {
   /** Connections and timers serve many requests: they run in no request's async context. */
   readonly #scope: AsyncResource = new AsyncResource('MEMCACHED')
   readonly #clock: Clock
-  readonly #findings: Findings = { isProxy: false, countsVersions: false }
+  readonly #findings: Findings = { isProxy: false }
   #connection: Connection | null = null
   /** Null while nobody knows. */
   #protocol: ProtocolName | null

@@ -103,7 +103,7 @@ function lineOf(requests: RequestQueue): Line {
     server: 'server',
     requests,
     maxBody: MAX_BODY,
-    findings: { isProxy: false, countsVersions: true },
+    findings: { isProxy: false },
     left: () => 0,
     send: request => requests.push(request),
   }

@@ -1,5 +1,5 @@
 /** The public face, with a store that seals everything unless it is told otherwise. */
-import { MemcachedStore as Plain, type MemcachedStoreOptions } from '../../lib/index.ts'
+import { type MemcachedStoreOptions, MemcachedStore as Plain } from '../../lib/index.ts'
 import { EVERYTHING } from './everything.ts'
 
 export * from '../../lib/index.ts'

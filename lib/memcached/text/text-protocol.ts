@@ -51,6 +51,8 @@ export class TextProtocol implements Protocol {
   #pieces: Buffer[] = []
   #have = 0
   #need = 0
+  /** Has it told a version? Without them (`-C`) updates are lost: nobody may take a write for done. */
+  #countsVersions = false
   /** Where to read on. */
   #at = 0
 
@@ -186,7 +188,7 @@ export class TextProtocol implements Protocol {
     const start = this.#at + 1
     const number = this.#number(bytes)
     if (number <= 0) return null
-    this.#line.findings.countsVersions = true
+    this.#countsVersions = true
     if (this.#at - start <= MAX_DIGITS) {
       return new CasVersion(this.#line, Math.floor(number / 2 ** 32), number % 2 ** 32)
     }
@@ -224,7 +226,7 @@ export class TextProtocol implements Protocol {
   #answer(request: Request, status: number): void {
     const reply = new Reply(status)
     reply.tellsVersion = false
-    if (status !== OK || this.#line.findings.countsVersions) {
+    if (status !== OK || this.#countsVersions) {
       request.respond(reply)
       return
     }
