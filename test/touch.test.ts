@@ -9,6 +9,7 @@ import { TOMBSTONE } from '../lib/storage/stored-form.ts'
 import { type Data, sessionOf } from './contract/calls.ts'
 import { RawMemcached } from './contract/raw-memcached.ts'
 import { OPCODE } from './support/frames.ts'
+import { LOOK } from './support/protocol.ts'
 import { TcpProxy } from './support/proxy.ts'
 
 const memcached: string | undefined = inject('memcached')?.split(',')[0]
@@ -182,7 +183,7 @@ describe.skipIf(memcached === undefined)('touch', () => {
     wire()
     await store.touch(sid, live.touch())
     await store.set(sid, Object.assign(live, { b: 2 }))
-    expect(wire()).toEqual({ replace: 2 })
+    expect(wire()).toEqual({ replace: 2, ...LOOK })
     expect(await storedIn(sid)).toMatchObject({ a: 1, b: 2 })
   })
 

@@ -3,6 +3,7 @@ import type { Version as CasToken, Item } from '../memcached/node.ts'
 import { NOT_FOUND, OK, type Reply } from '../memcached/reply.ts'
 import { expiration } from './expiration.ts'
 import { MAX_OVERHEAD } from './limits.ts'
+import { noVersions } from './no-versions.ts'
 import { Elsewhere, type Version } from './record.ts'
 import { Relocation } from './relocation.ts'
 import { replied } from './replied.ts'
@@ -36,7 +37,9 @@ export class MemcachedRecords implements Records {
 
   async read(name: string): Promise<SideRecord | null> {
     const { key, beside, others } = this.#place(name)
-    const reply = await replied(done => this.#cluster.home(beside).get(key, done))
+    const home = this.#cluster.home(beside)
+    const reply = await replied(done => home.get(key, done))
+    if (reply.status === OK && reply.version === null) throw noVersions(home.address)
     const isMoved = others.length > 0 && (reply.flags & MOVED) !== 0
     if (reply.status !== NOT_FOUND && !isMoved) return this.#record(key, reply, reply.version)
     const found = others.length === 0 ? null : await this.#relocation.find(key, others)
@@ -58,22 +61,31 @@ export class MemcachedRecords implements Records {
     const { key, beside } = this.#place(name)
     const make = (place: string, flags: number): Item | Promise<Item> =>
       this.#form.item(place, text, flags, expiration(milliseconds))
-    const version = over?.version ?? null
+    const version = over === null ? null : await this.#versionOf(name, over)
+    if (version === 'changed' || version === 'missing') return version
     if (version instanceof Elsewhere) return outcome(text, await this.#relocation.move(key, version, make))
     const item = await make(key, 0)
     const mode = over === null ? 'add' : 'replace'
     const home = this.#cluster.home(beside)
     const reply = await replied(done => home.write(mode, item, version as CasToken | null, done))
-    if (reply.status !== OK || reply.version !== null || reply.tellsVersion) return outcome(text, reply)
-    const stored = await this.read(name)
-    return stored?.text === text ? stored : 'changed'
+    return outcome(text, reply)
   }
 
-  async delete(name: string, { version }: SideRecord): Promise<DeleteOutcome> {
+  async delete(name: string, over: SideRecord): Promise<DeleteOutcome> {
     const { key, beside } = this.#place(name)
+    const version = await this.#versionOf(name, over)
+    if (version === 'changed' || version === 'missing') return version
     const home = this.#cluster.home(beside)
     const reply = await replied(done => home.delete(key, version as CasToken | null, done))
     return reply.status === OK ? 'deleted' : refusal(reply)
+  }
+
+  /** To write on the condition that this is still there. Over the text protocol a write tells no version: looks, then. */
+  async #versionOf(name: string, { text, version }: SideRecord): Promise<Version | 'changed' | 'missing'> {
+    if (version !== null) return version
+    const stored = await this.read(name)
+    if (stored === null) return 'missing'
+    return stored.text === text && stored.version !== null ? stored.version : 'changed'
   }
 
   async #record(key: string, reply: Reply, version: Version | null): Promise<SideRecord> {

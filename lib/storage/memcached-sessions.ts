@@ -5,6 +5,7 @@ import { EXISTS, NOT_FOUND, OK, type Reply } from '../memcached/reply.ts'
 import { expiration } from './expiration.ts'
 import type { Keys } from './keys.ts'
 import { ITEM_OVERHEAD, MAX_OVERHEAD } from './limits.ts'
+import { noVersions } from './no-versions.ts'
 import { SessionRecord } from './record.ts'
 import type { Scan } from './scan.ts'
 import type { RecordCallback, ScannedRecord, Sessions } from './storage.ts'
@@ -65,7 +66,8 @@ export class MemcachedSessions implements Sessions {
   }
 
   #answer(key: string, record: SessionRecord, done: RecordCallback): void {
-    if (record.version === null && record.kind !== 'missing') done(noVersions(this.#cluster.home(key)), null)
+    if (record.version === null && record.kind !== 'missing')
+      done(noVersions(this.#cluster.home(key).address), null)
     else done(null, record)
   }
 
@@ -90,6 +92,10 @@ export class MemcachedSessions implements Sessions {
   }
 
   #send(item: Item, text: string, over: SessionRecord, done: RecordCallback): void {
+    if (!over.isCertain) {
+      process.nextTick(done, null, null)
+      return
+    }
     // Unlike `set`, a `replace` or an `add` that is refused leaves the old item where it is.
     const mode: WriteMode = over.kind === 'unknown' ? 'set' : over.kind === 'missing' ? 'add' : 'replace'
     const home = this.#cluster.home(item.key)
@@ -123,6 +129,10 @@ export class MemcachedSessions implements Sessions {
 
   /** The same under this key. */
   destroyAt(key: string, revokedAt: string, over: SessionRecord, done: RecordCallback): void {
+    if (!over.isCertain) {
+      process.nextTick(done, null, null)
+      return
+    }
     const text = revokedAt === '' ? SILENT : revokedAt
     const home = this.#cluster.home(key)
     const version = over.version as CasToken | null
@@ -148,14 +158,6 @@ export class MemcachedSessions implements Sessions {
 
 function written(node: MemcachedNode, text: string, reply: Reply, done: RecordCallback): void {
   const { version } = reply
-  if (version === null && reply.tellsVersion) done(noVersions(node), null)
+  if (version === null && reply.tellsVersion) done(noVersions(node.address), null)
   else done(null, new SessionRecord('stored', text, version))
-}
-
-function noVersions({ address }: MemcachedNode): MemcachedStoreError {
-  return new MemcachedStoreError(
-    'ERR_NOT_SUPPORTED',
-    `memcached on ${address} counts no versions (CAS), without which updates are lost and logouts undone: ` +
-      'start it without -C',
-  )
 }

@@ -30,13 +30,18 @@ export class SessionRecord {
 
   readonly kind: RecordKind
   readonly text: string
-  /** To write on the condition that nothing has changed. Null where nothing is, or where the server told none. */
+  /** To write on the condition that nothing has changed. Null where nothing is, or where nobody was told. */
   readonly version: Version | null
 
   constructor(kind: RecordKind, text: string, version: Version | null) {
     this.kind = kind
     this.text = text
     this.version = version
+  }
+
+  /** Can it be written over on the condition that it is still there? Else somebody has to look first. */
+  get isCertain(): boolean {
+    return this.version !== null || this.kind === 'missing' || this.kind === 'unknown'
   }
 
   /** Is it the same that lies there, whatever its version? */

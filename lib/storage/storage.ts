@@ -102,7 +102,7 @@ export interface Records {
 /** A record beside the sessions, as it was read or written. */
 export interface SideRecord {
   readonly text: string
-  /** Null where the server counts none: then a write has no condition. */
+  /** Null where nobody was told: then a write over it looks first. */
   readonly version: Version | null
 }
 

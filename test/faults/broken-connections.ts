@@ -28,8 +28,8 @@ export function testBrokenConnections(how: Ending): void {
     await using lab = await Lab.start(PATIENT)
     const { operations, proxy } = lab
     await lab.warmUp()
-    proxy.tamper(reply => {
-      if (reply[1] !== OPCODE.get) return reply
+    proxy.tamper((reply, opcode) => {
+      if (opcode !== OPCODE.get) return reply
       proxy.cutNow(how)
       return null
     })

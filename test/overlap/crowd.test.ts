@@ -1,14 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { SessionData } from 'express-session'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { OPCODE, WRITES } from '../support/frames.ts'
+import { OPCODE, refuse, WRITES } from '../support/frames.ts'
 import { hasMemcached, Memcached } from '../support/memcached.ts'
 import { TcpProxy } from '../support/proxy.ts'
 import { load, save } from './live.ts'
 import { type AnySession, TwoStores } from './two-stores.ts'
 
 /** memcached's status. */
-const EXISTS = 2
 const COUNT = 500
 const MANY = 10_000
 
@@ -166,9 +165,8 @@ describe.skipIf(!hasMemcached)('a crowd at one session', () => {
     const sid = await stores.create({ n: 0 })
     const live = await load(stores.here, sid)
     // Somebody else is faster each time.
-    proxy.tamper(reply => {
-      if (WRITES.has(reply[1] as number)) reply.writeUInt16BE(EXISTS, 6)
-      return reply
+    proxy.tamper((reply, opcode) => {
+      return WRITES.has(opcode) ? refuse(reply) : reply
     })
     live.n = 1
     let hasEnded = false

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { OPCODE, parse } from '../support/frames.ts'
+import { OPCODE } from '../support/frames.ts'
 import { hasMemcached, Memcached } from '../support/memcached.ts'
 import { TcpProxy } from '../support/proxy.ts'
 import { type AnySession, TwoStores } from './two-stores.ts'
@@ -215,8 +215,8 @@ describe.skipIf(!hasMemcached)('a save', () => {
 
     /** The next write is applied; then something happens elsewhere, then the connection ends without the reply. */
     function cutInsteadOfReply(meanwhile: () => Promise<void>): void {
-      proxy.tamper(reply => {
-        if (!isWrite(reply)) return reply
+      proxy.tamper((reply, opcode) => {
+        if (!WRITES.includes(opcode)) return reply
         proxy.tamper(frame => frame)
         meanwhile().finally(() => proxy.cutNow(how))
         return null
@@ -224,8 +224,8 @@ describe.skipIf(!hasMemcached)('a save', () => {
     }
 
     function loseReplyToSecondWrite(): void {
-      proxy.tamper(reply => {
-        if (isWrite(reply)) proxy.loseNextReply(how)
+      proxy.tamper((reply, opcode) => {
+        if (WRITES.includes(opcode)) proxy.loseNextReply(how)
         return reply
       })
     }
@@ -244,7 +244,3 @@ describe.skipIf(!hasMemcached)('a save', () => {
     expect(await impatient.stored(sid)).toEqual({ a: 2 })
   })
 })
-
-function isWrite(reply: Buffer): boolean {
-  return WRITES.includes(parse(reply).opcode)
-}

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest'
 import { OPCODE } from '../support/frames.ts'
+import { LOOK } from '../support/protocol.ts'
 import { TcpProxy } from '../support/proxy.ts'
 import { until } from '../support/until.ts'
 import { ScriptedApp } from './scripted-app.ts'
@@ -37,7 +38,7 @@ describe.skipIf(memcached === undefined)('requests to memcached', () => {
     expect(seen()).toEqual({ replace: 1 })
     mine.a = 3
     await stores.here.set(sid, mine)
-    expect(seen()).toEqual({ replace: 1 })
+    expect(seen()).toEqual({ replace: 1, ...LOOK })
     await stores.here.touch(sid, mine)
     await stores.here.set(sid, mine)
     expect(seen()).toEqual({})
@@ -80,7 +81,7 @@ describe.skipIf(memcached === undefined)('requests to memcached', () => {
       await using app = await ScriptedApp.start({ store: { servers: proxy.address }, resave, maxAge: 60_000 })
       const visitor = new Visitor()
       await visitor.ask(app, ['set', 'a', 1])
-      expect(seen()).toEqual({ set: 1 })
+      expect(seen()).toEqual({ set: 1, ...LOOK })
       await visitor.ask(app)
       expect(seen()).toEqual({ get: 1 })
       await visitor.ask(app, ['set', 'a', 2])

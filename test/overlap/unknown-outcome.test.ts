@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { MemcachedStoreOptions } from '../../lib/index.ts'
-import { OPCODE, WRITES } from '../support/frames.ts'
+import { isRefused, OPCODE, WRITES } from '../support/frames.ts'
 import { hasMemcached, Memcached } from '../support/memcached.ts'
 import { TcpProxy } from '../support/proxy.ts'
 import { until } from '../support/until.ts'
@@ -218,8 +218,8 @@ describe.skipIf(!hasMemcached).concurrent('after a save of unknown outcome', () 
     })
     live.mine = 1
     // The first write is refused, on its version; the second is the update's alone.
-    world.proxy.tamper(reply => {
-      const isStored = WRITES.has(reply[1] as number) && reply.readUInt16BE(6) === 0
+    world.proxy.tamper((reply, opcode) => {
+      const isStored = WRITES.has(opcode) && !isRefused(reply)
       return isStored ? null : reply
     })
     const saved = save(live)
@@ -239,8 +239,8 @@ describe.skipIf(!hasMemcached).concurrent('after a save of unknown outcome', () 
       const sid = await world.stores.create({ n: 0 })
       const lives = await Promise.all(Array.from({ length: 20 }, () => load(world.stores.here, sid)))
       // The first is written alone, those that wait for it as one.
-      world.proxy.tamper(reply => {
-        if (WRITES.has(reply[1] as number)) world.proxy.loseNextReply(how)
+      world.proxy.tamper((reply, opcode) => {
+        if (WRITES.has(opcode)) world.proxy.loseNextReply(how)
         return reply
       })
       const saves = lives.map((live, number) => {
@@ -268,8 +268,8 @@ describe.skipIf(!hasMemcached).concurrent('after a save of unknown outcome', () 
       let told = 0
       let failed = 0
       for (let turn = 0; turn < 5; turn++) {
-        world.proxy.tamper(reply => {
-          if (WRITES.has(reply[1] as number)) world.proxy.loseNextReply(how)
+        world.proxy.tamper((reply, opcode) => {
+          if (WRITES.has(opcode)) world.proxy.loseNextReply(how)
           return reply
         })
         const updates = Array.from({ length: 20 }, () =>
@@ -384,8 +384,8 @@ describe.skipIf(!hasMemcached).concurrent('after a save of unknown outcome', () 
   describe.each(['fin', 'reset'] as const)('which is made again within its deadline (%s)', how => {
     /** The next write is applied; then something happens elsewhere, then the connection ends without the reply. */
     function cutInsteadOfReply(world: World, meanwhile: () => Promise<void>): void {
-      world.proxy.tamper(reply => {
-        if (!WRITES.has(reply[1] as number)) return reply
+      world.proxy.tamper((reply, opcode) => {
+        if (!WRITES.has(opcode)) return reply
         world.proxy.tamper(frame => frame)
         meanwhile().finally(() => world.proxy.cutNow(how))
         return null
@@ -431,8 +431,8 @@ describe.skipIf(!hasMemcached).concurrent('after a save of unknown outcome', () 
       }
       // It never arrives; the other one writes the very text that it would have.
       const before = world.proxy.count(OPCODE.replace)
-      world.proxy.tamper(reply => {
-        if (reply[1] === OPCODE.get) world.proxy.silence()
+      world.proxy.tamper((reply, opcode) => {
+        if (opcode === OPCODE.get) world.proxy.silence()
         return reply
       })
       const updating = world.stores.here.update(sid, increment)

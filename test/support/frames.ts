@@ -73,7 +73,7 @@ export function build(magic: typeof REQUEST | typeof RESPONSE, message: Partial<
   return Buffer.concat([header, body])
 }
 
-/** Cuts one direction of a connection into whole messages. What is no message (text, TLS) passes as it comes. */
+/** Cuts one direction of a connection into whole messages. What is none (listings, TLS) passes as it comes. */
 export class Frames {
   #rest: Buffer = Buffer.alloc(0)
 
@@ -83,7 +83,7 @@ export class Frames {
     let at = 0
     while (at < bytes.length) {
       const isBinary = bytes[at] === REQUEST || bytes[at] === RESPONSE
-      const end = isBinary ? endOf(bytes, at) : bytes.length
+      const end = isBinary ? endOf(bytes, at) : endOfText(bytes, at)
       if (end > bytes.length) break
       frames.push(bytes.subarray(at, end))
       at = end
@@ -93,6 +93,60 @@ export class Frames {
   }
 }
 
+/** A status as a reply tells it, in whichever protocol. */
+export function isRefused(reply: Buffer): boolean {
+  return isMessage(reply)
+    ? reply.readUInt16BE(6) !== 0
+    : /^(EXISTS|NOT_)/.test(reply.toString('latin1', 0, 9))
+}
+
+/** The same reply, but that somebody else has written. */
+export function refuse(reply: Buffer): Buffer {
+  if (!isMessage(reply)) return Buffer.from('EXISTS\r\n')
+  const refused = Buffer.from(reply)
+  refused.writeUInt16BE(2, 6)
+  return refused
+}
+
+/** What a request asks for: an opcode for each key, none for what is no message. */
+export function asked(frame: Buffer): number[] {
+  if (isMessage(frame)) return [frame[1] as number]
+  const [verb = '', ...words] = lineAt(frame, 0)?.split(' ') ?? []
+  if (verb === 'version') return [OPCODE.noop]
+  if (verb === 'gets') return words.map(() => OPCODE.get)
+  // Long ago: a delete on a condition.
+  if (verb === 'cas') return [words[2] === '2592001' ? OPCODE.delete : OPCODE.replace]
+  return verb in TEXT_WRITES ? [OPCODE[verb as keyof typeof TEXT_WRITES]] : []
+}
+
+const TEXT_WRITES = { set: 4, add: 4, replace: 4, cas: 4, delete: 0 } as Record<
+  'set' | 'add' | 'replace' | 'delete',
+  number
+>
+const TEXT_REPLY =
+  /^(END|STORED|NOT_STORED|EXISTS|NOT_FOUND|DELETED|VERSION|SERVER_ERROR|CLIENT_ERROR|ERROR)\b/
+
 function endOf(bytes: Buffer, at: number): number {
   return bytes.length - at < HEADER ? Infinity : at + HEADER + bytes.readUInt32BE(at + 8)
+}
+
+function endOfText(bytes: Buffer, at: number): number {
+  const line = lineAt(bytes, at)
+  if (line === undefined) {
+    return /^[a-zA-Z_]{1,12}( |$)/.test(bytes.toString('latin1', at, at + 13)) ? Infinity : bytes.length
+  }
+  const end = at + line.length + 2
+  const words = line.split(' ')
+  const verb = words[0] as string
+  if (verb === 'VALUE') return endOfText(bytes, end + Number(words[3]) + 2)
+  if (TEXT_REPLY.test(line) || verb === 'gets' || verb === 'version') return end
+  if (!(verb in TEXT_WRITES)) return bytes.length
+  const length = TEXT_WRITES[verb as 'set']
+  return length === 0 ? end : end + Number(words[length]) + 2
+}
+
+/** Without its end; undefined where that has not come. */
+function lineAt(bytes: Buffer, at: number): string | undefined {
+  const end = at > bytes.length ? -1 : bytes.indexOf('\r\n', at)
+  return end === -1 ? undefined : bytes.toString('latin1', at, end)
 }

@@ -8,6 +8,9 @@ import { until } from './until.ts'
 /** Is there a memcached binary on this machine? */
 export const hasMemcached: boolean = spawnSync('memcached', ['-V']).status === 0
 
+/** Of every memcached that tests start: `MEMCACHED_FLAGS='-B ascii'` runs them over the text protocol. */
+const FLAGS: readonly string[] = process.env.MEMCACHED_FLAGS?.split(' ').filter(flag => flag !== '') ?? []
+
 /** A real memcached daemon on loopback, to be tormented. */
 export class Memcached {
   readonly port: number
@@ -25,8 +28,9 @@ export class Memcached {
 
   /** Starts one on a port that the system picks. `flags` are memcached's own, such as `'-M'`, `'-m', '1'`. */
   static async start(...flags: string[]): Promise<Memcached> {
-    const { port, process } = await launch(-1, flags)
-    return new Memcached(port, flags, process)
+    const all = [...FLAGS, ...flags]
+    const { port, process } = await launch(-1, all)
+    return new Memcached(port, all, process)
   }
 
   get pid(): number {

@@ -1,12 +1,14 @@
 import type { Socket } from 'node:net'
-import { Frames } from './frames.ts'
+import { asked, Frames, isMessage } from './frames.ts'
 import type { Ending } from './proxy.ts'
 
 /** What a link asks of its proxy, at each message. */
 export interface Hooks {
-  request(frame: Buffer): void
+  /** What it asks for: opcodes, in either protocol. */
+  request(opcodes: readonly number[]): void
   forwards(): boolean
-  reply(frame: Buffer): Buffer | null
+  /** @param opcode - of the request that it answers; -1 where that is unknown. */
+  reply(frame: Buffer, opcode: number): Buffer | null
   /** Milliseconds that a reply takes; Infinity holds. */
   delay(): number
   /** Milliseconds that a request takes. */
@@ -35,14 +37,21 @@ export class Link {
     this.#back = new Way(client, hooks.write)
     const requests = new Frames()
     const replies = new Frames()
+    /** Of text, whose replies do not tell. */
+    const unanswered: number[] = []
     client.on('data', chunk => {
-      for (const frame of requests.take(chunk)) hooks.request(frame)
+      for (const frame of requests.take(chunk)) {
+        const opcodes = asked(frame)
+        hooks.request(opcodes)
+        if (!isMessage(frame)) unanswered.push(...opcodes.slice(0, 1))
+      }
       if (hooks.forwards()) this.#there.send(chunk, hooks.delayThere())
     })
     server.on('data', chunk => {
       client.cork()
       for (const frame of replies.take(chunk)) {
-        const bytes = hooks.reply(frame)
+        const opcode = isMessage(frame) ? (frame[1] as number) : (unanswered.shift() ?? -1)
+        const bytes = hooks.reply(frame, opcode)
         if (bytes !== null) this.#back.send(bytes, hooks.delay(), hooks.piece())
       }
       client.uncork()

@@ -1,13 +1,13 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
-import { isMessage, OPCODE, WRITES } from './frames.ts'
+import { OPCODE, WRITES } from './frames.ts'
 import { Link } from './proxy-link.ts'
 
 /** How a connection is cut: FIN after what was sent, or RST. */
 export type Ending = 'fin' | 'reset'
 
-/** What becomes of a reply; null lets it vanish. */
-export type Tamper = (reply: Buffer) => Buffer | null
+/** What becomes of a reply to such a request; null lets it vanish. */
+export type Tamper = (reply: Buffer, opcode: number) => Buffer | null
 
 /** A TCP proxy in front of a memcached: counts what passes by and does harm on demand, to all its connections. */
 export class TcpProxy implements AsyncDisposable {
@@ -92,8 +92,8 @@ export class TcpProxy implements AsyncDisposable {
   /** The same from the next answer to this opcode on; resolves when that has come. */
   holdFrom(opcode: number): Promise<void> {
     return new Promise(resolve => {
-      this.#tamper = reply => {
-        if (reply[1] === opcode) {
+      this.#tamper = (reply, answered) => {
+        if (answered === opcode) {
           this.hold()
           resolve()
         }
@@ -124,8 +124,8 @@ export class TcpProxy implements AsyncDisposable {
 
   /** The next write reaches the server; its reply does not come back, and the connection ends so (or stays silent). */
   loseNextReply(how: Ending | 'silence'): void {
-    this.#tamper = reply => {
-      if (!answersWrite(reply)) return reply
+    this.#tamper = (reply, opcode) => {
+      if (!WRITES.has(opcode)) return reply
       this.#tamper = how === 'silence' ? () => null : null
       if (how !== 'silence') this.cutNow(how)
       return null
@@ -163,11 +163,11 @@ export class TcpProxy implements AsyncDisposable {
   #accept(client: Socket): void {
     this.connections++
     const link = new Link(client, connect(this.#target), {
-      request: frame => this.#note(frame),
+      request: opcodes => this.#note(opcodes),
       forwards: () => this.#forwards,
-      reply: frame => {
+      reply: (frame, opcode) => {
         this.replies++
-        return this.#tamper === null ? frame : this.#tamper(frame)
+        return this.#tamper === null ? frame : this.#tamper(frame, opcode)
       },
       delay: () => this.#delay,
       delayThere: () => this.#delayThere,
@@ -178,11 +178,11 @@ export class TcpProxy implements AsyncDisposable {
     this.#links.add(link)
   }
 
-  #note(frame: Buffer): void {
-    if (!isMessage(frame)) return
-    const opcode = frame[1] as number
-    if (opcode === OPCODE.noop) this.greetings++
-    else this.requests.set(opcode, (this.requests.get(opcode) ?? 0) + 1)
+  #note(opcodes: readonly number[]): void {
+    for (const opcode of opcodes) {
+      if (opcode === OPCODE.noop) this.greetings++
+      else this.requests.set(opcode, (this.requests.get(opcode) ?? 0) + 1)
+    }
   }
 
   #write(link: Link, bytes: Buffer): void {
@@ -196,12 +196,6 @@ export class TcpProxy implements AsyncDisposable {
     link.client.write(bytes.subarray(0, cut.after - link.sent))
     link.cut(cut.how)
   }
-}
-
-/** In whichever protocol. */
-function answersWrite(reply: Buffer): boolean {
-  if (isMessage(reply)) return WRITES.has(reply[1] as number)
-  return /^(STORED|NOT_STORED|EXISTS|DELETED|NOT_FOUND)\r/.test(reply.toString('latin1', 0, 20))
 }
 
 interface Target {

@@ -3,7 +3,7 @@ import { garbage, outOfMemory, refused, tooLarge, wrongCredentials } from '../fa
 import { leavesApart, type Page } from '../page.ts'
 import type { Line, Protocol } from '../protocol.ts'
 import { EXISTS, NOT_FOUND, OK, Reply } from '../reply.ts'
-import { ADD, DELETE, GET, REPLACE, type Request, SET } from '../request.ts'
+import { ADD, DELETE, GET, REPLACE, Request, SET } from '../request.ts'
 import { CasVersion } from '../version.ts'
 
 /**
@@ -51,6 +51,8 @@ export class TextProtocol implements Protocol {
   #pieces: Buffer[] = []
   #have = 0
   #need = 0
+  /** Has it told a version? Without them (`-C`) updates are lost: nobody may take a write for done. */
+  #countsVersions = false
   /** Where to read on. */
   #at = 0
 
@@ -186,6 +188,7 @@ export class TextProtocol implements Protocol {
     const start = this.#at + 1
     const number = this.#number(bytes)
     if (number <= 0) return null
+    this.#countsVersions = true
     if (this.#at - start <= MAX_DIGITS) {
       return new CasVersion(this.#line, Math.floor(number / 2 ** 32), number % 2 ** 32)
     }
@@ -215,10 +218,26 @@ export class TextProtocol implements Protocol {
     }
     const status = isRead ? -1 : statusOf(line, (first as Request).operation)
     if (status === -1) return complaintOf(line, server)
+    this.#answer(requests.shift(), status)
+    return null
+  }
+
+  /** A write. Replies tell no versions; whether the server counts any is found out by reading, once. */
+  #answer(request: Request, status: number): void {
     const reply = new Reply(status)
     reply.tellsVersion = false
-    requests.shift().respond(reply)
-    return null
+    if (status !== OK || this.#countsVersions) {
+      request.respond(reply)
+      return
+    }
+    const look = new Request(GET, 0, request.key)
+    look.deadline = request.deadline
+    look.onFailure = () => request.respond(reply)
+    look.onReply = found => {
+      reply.tellsVersion = found.status === OK && found.version === null
+      request.respond(reply)
+    }
+    this.#line.send(look)
   }
 
   /** What was not among the values is not there. */

@@ -147,7 +147,7 @@ export class Queue {
       this.#gather()
       if (this.#group.length === 0) return known
       let sentAt = performance.now()
-      if (known === null) {
+      if (known === null || !known.isCertain) {
         try {
           known = await this.#look()
         } catch (error) {
