@@ -60,9 +60,10 @@ document.addEventListener('submit', async event => {
   if (!form.matches('[data-trouble]') || document.getElementById('place') === null) return
   event.preventDefault()
   const body = new URLSearchParams(new FormData(form, event.submitter))
-  event.submitter.disabled = true
-  event.submitter.setAttribute('aria-busy', 'true')
+  if (form.hasAttribute('aria-busy')) return
+  form.setAttribute('aria-busy', 'true')
   // What comes after it may be an outage: the news say that more kindly than a page of its own.
   await fetch(form.action, { method: 'POST', body, redirect: 'manual' }).catch(() => {})
   await askForNews()
+  form.removeAttribute('aria-busy')
 })

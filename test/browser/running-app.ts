@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { createApp } from '../../example-app/src/app.ts'
-import type { Embedded } from '../../example-app/src/memcached/embedded.ts'
+import type { OwnServer } from '../../example-app/src/memcached/own-server.ts'
 import { createStore } from '../../example-app/src/store.ts'
 
 /** The example app on a port of its own; every one is like another process with its own store. */
@@ -20,10 +20,10 @@ export class RunningApp {
   }
 
   /** `codeLife` in milliseconds; port 0 is any free one. */
-  static async start(memcached: Embedded, { port = 0, codeLife = 60_000 } = {}): Promise<RunningApp> {
-    const addresses = [memcached.address]
+  static async start(own: readonly OwnServer[], { port = 0, codeLife = 60_000 } = {}): Promise<RunningApp> {
+    const addresses = own.map(({ address }) => address)
     const store = createStore(addresses)
-    const servers = { addresses, description: 'a test', own: [memcached], close: async () => {} }
+    const servers = { addresses, description: 'a test', own, close: async () => {} }
     const app = createApp({ store, secret: 'a secret of the tests, long enough', servers, codeLife })
     const server = app.listen(port, '127.0.0.1')
     await once(server, 'listening')

@@ -14,7 +14,7 @@ let phone: Visitor
 
 beforeAll(async () => {
   memcached = await Embedded.start()
-  app = await RunningApp.start(memcached)
+  app = await RunningApp.start([memcached])
   browser = await launch()
   ada = await Visitor.arrive(browser)
   phone = await Visitor.arrive(browser, {
@@ -86,7 +86,7 @@ test('a phone joins the same session by its code, which is good once', async () 
 })
 
 test('a code that is too old opens nothing', async () => {
-  const hasty = await RunningApp.start(memcached, { codeLife: 1 })
+  const hasty = await RunningApp.start([memcached], { codeLife: 1 })
   await ada.page.goto(hasty.url)
   await ada.page.locator('#share-button').click()
   await ada.page.getByText('The code has expired').waitFor()
@@ -112,7 +112,7 @@ test('what one browser changes, the other shows at once, with its colour', async
 })
 
 test('it does so across processes of the app, and what somebody is typing stays', async () => {
-  const second = await RunningApp.start(memcached)
+  const second = await RunningApp.start([memcached])
   await phone.page.goto(second.url)
   await ada.page.getByLabel('Edit theme').click()
   const editor = ada.page.getByLabel('Value of theme, as JSON')
@@ -144,7 +144,7 @@ test('the session survives a restart of the app, and open pages go on', async ()
   await ada.expectTrouble(async () => {
     await phone.expectTrouble(async () => {
       await app.stop()
-      app = await RunningApp.start(memcached, { port })
+      app = await RunningApp.start([memcached], { port })
       await until(() =>
         phone.page.evaluate(async () => (await fetch('/health').catch(() => null))?.ok ?? false),
       )

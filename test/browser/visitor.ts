@@ -42,7 +42,7 @@ export class Visitor {
 
   static async arrive(browser: Browser, options: BrowserContextOptions = {}): Promise<Visitor> {
     const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options })
-    context.setDefaultTimeout(10_000)
+    context.setDefaultTimeout(Number(process.env.PATIENCE ?? 20_000))
     return new Visitor(context, await context.newPage())
   }
 
@@ -64,10 +64,19 @@ export class Visitor {
     await this.heading('Your session is a dict').waitFor()
   }
 
-  async putIn(key: string, json: string): Promise<void> {
+  /** Fills in the form for a key and a value, and sends it. */
+  async put(key: string, json: string): Promise<void> {
     await this.page.getByLabel('Key', { exact: true }).fill(key)
     await this.page.getByLabel('Value, as JSON').fill(json)
+    await this.press('add')
+  }
+
+  async press(_button: 'add'): Promise<void> {
     await this.page.getByRole('button', { name: 'Put it in' }).click()
+  }
+
+  async putIn(key: string, json: string): Promise<void> {
+    await this.put(key, json)
     await this.row(key).waitFor()
   }
 

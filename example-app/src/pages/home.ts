@@ -11,7 +11,7 @@ import { placePanel } from './panels/place.ts'
 import { serversPanel } from './panels/servers.ts'
 import { type Invitation, sharePanel } from './panels/share.ts'
 import { tour } from './panels/tour.ts'
-import { type Draft, valuesPanel } from './panels/values.ts'
+import { type Deleted, type Draft, valuesPanel } from './panels/values.ts'
 
 /** All that the first page of somebody who is signed in shows. */
 export interface View {
@@ -32,6 +32,7 @@ export interface View {
   readonly overlap?: Overlap | undefined
   readonly draft?: Draft | undefined
   readonly editing?: string | undefined
+  readonly deleted?: Deleted | undefined
 }
 
 export function homePage(view: View): Html {

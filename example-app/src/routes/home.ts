@@ -33,7 +33,7 @@ export async function showHome(
   req: Request,
   res: Response,
   session: SignedIn,
-  state: Pick<View, 'draft' | 'editing' | 'invitation' | 'overlap'> = {},
+  state: Pick<View, 'deleted' | 'draft' | 'editing' | 'invitation' | 'overlap'> = {},
 ): Promise<void> {
   const sid = req.sessionID
   const [place, servers, logins] = await Promise.all([

@@ -1,9 +1,11 @@
 import { type ErrorRequestHandler, type RequestHandler, Router } from 'express'
 import { readHealth } from '../memcached/health.ts'
 import { outageNotice } from '../pages/outage.ts'
+import { browserList } from '../pages/panels/browsers.ts'
 import { placeParts } from '../pages/panels/place.ts'
 import { serverList } from '../pages/panels/servers.ts'
 import { isSignedIn } from '../session/data.ts'
+import { loginsOf } from '../session/logins.ts'
 import { onlyLook } from '../session/look.ts'
 import { findPlace } from '../session/place.ts'
 import type { Context } from './context.ts'
@@ -31,11 +33,13 @@ export function placeRoutes(context: Context, sessions: RequestHandler): Router 
       res.status(204).end()
       return
     }
-    const [place, servers] = await Promise.all([
+    const [place, servers, logins] = await Promise.all([
       findPlace(context, sessionID, session),
       readHealth(context.store, context.servers),
+      loginsOf(context.store, session.user),
     ])
-    res.send(`${outageNotice(undefined)}${placeParts(place)}${serverList(servers, place.holders)}`)
+    const browsers = browserList({ logins, sid: sessionID, browser: context.browsers.read(req) })
+    res.send(`${outageNotice(undefined)}${placeParts(place)}${browsers}${serverList(servers, place.holders)}`)
   }
   return Router().get('/place', sessions, news, outage)
 }

@@ -37,11 +37,15 @@ export function valueRoutes(context: Context): Router {
     })
     .post('/values/delete', async (req, res) => {
       const { session } = req
-      if (isSignedIn(session)) {
-        deleteValue(session, field(req, 'key'), context.browsers.ensure(req, res))
-        await saveSession(req)
+      const key = field(req, 'key')
+      const value = isSignedIn(session) ? storedValue(session, key) : undefined
+      if (!isSignedIn(session) || value === undefined) {
+        res.redirect(303, '/')
+        return
       }
-      res.redirect(303, '/')
+      deleteValue(session, key, context.browsers.ensure(req, res))
+      await saveSession(req)
+      await showHome(context, req, res, session, { deleted: { key, value } })
     })
 }
 
@@ -53,8 +57,14 @@ function readInput(req: Request, session: SignedIn): { key: string; value: Json 
   if (wrongKey !== undefined) return { ...draft, problem: wrongKey, about: 'key' }
   const input = field(req, 'as') === 'text' ? { value: draft.text } : readJson(draft.text)
   if ('problem' in input) return { ...draft, problem: input.problem, about: 'value' }
-  const conflict = conflictOf(session, key, field(req, 'was'), input.value)
+  const conflict = conflictOf(session, key, expected(req, key), input.value)
   return conflict === undefined ? { key, value: input.value } : { ...draft, ...conflict, about: 'value' }
+}
+
+/** What whoever sent the form takes for stored: as it was opened for editing, as a warning said, else nothing. */
+function expected(req: Request, key: string): string {
+  if (field(req, 'edit') !== '') return field(req, 'was')
+  return field(req, 'warned-key') === key ? field(req, 'warned-was') : snapshot(undefined)
 }
 
 /**
@@ -70,7 +80,7 @@ function conflictOf(
 ): Pick<Draft, 'problem' | 'theirs'> | undefined {
   const stored = storedValue(session, key)
   const now = snapshot(stored)
-  if (was === '' || now === was || now === snapshot(value)) return undefined
+  if (now === was || now === snapshot(value)) return undefined
   if (was === snapshot(undefined))
     return { problem: `There is a “${key}” already. Save again to replace it.`, theirs: now }
   const who = colourName(session.browsers[session.edits[key]?.by ?? ''])

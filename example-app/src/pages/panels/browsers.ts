@@ -19,11 +19,16 @@ export function browsersPanel(model: Model): Html {
         <h2 id="browsers-title">Your browsers</h2>
         <p>Sign in elsewhere with the same name, and that session shows here, too.</p>
       </header>
-      <div id="browsers" data-live>${browserList(model)}</div>
+      ${browserList(model)}
     </section>`
 }
 
-function browserList({ logins, sid, browser }: Model): Html {
+/** Also sent alone, every few seconds. */
+export function browserList(model: Model): Html {
+  return html`<div id="browsers" data-live>${listed(model)}</div>`
+}
+
+function listed({ logins, sid, browser }: Model): Html {
   if (logins === undefined)
     return html`<p class="hint">This store cannot tell the sessions of a user. With <code>userOf</code>, a MemcachedStore can.</p>`
   const here = logins.filter(login => login.sid === sid)

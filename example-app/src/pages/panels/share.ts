@@ -27,7 +27,7 @@ export function sharePanel({ invitation, canInvite }: Model): Html {
         ${invitation !== undefined && ticket(invitation)}
         ${
           canInvite
-            ? html`<form method="post" action="/codes" data-swap>
+            ? html`<form method="post" action="/codes" data-swap data-then="share-button">
                 <button class="${invitation === undefined && 'primary'}" id="share-button">${invitation === undefined ? 'Show a code' : 'Another code'}</button>
               </form>`
             : html`<p class="hint">Codes are kept in memcached, and this app was started without one.</p>`

@@ -20,6 +20,13 @@ interface Model {
   readonly draft?: Draft | undefined
   /** The key whose row is open for editing. */
   readonly editing?: string | undefined
+  /** What was just deleted. */
+  readonly deleted?: Deleted | undefined
+}
+
+export interface Deleted {
+  readonly key: string
+  readonly value: Json
 }
 
 /** The session as a dict: a row per key, and a form for more. */
@@ -31,6 +38,7 @@ export function valuesPanel(model: Model): Html {
         <p>Keys and values of any JSON kind. In the code of this app it is <code>req.session</code>.</p>
       </header>
       <p class="last-change" id="last-change" aria-live="polite" data-live>${lastChange(model.session)}</p>
+      ${undoForm(model.deleted)}
       <table class="values">
         <colgroup><col class="keys"><col><col class="acts"></colgroup>
         <thead class="visually-hidden">
@@ -53,6 +61,20 @@ export function lastChange({ edits, browsers }: SignedIn): Html {
     ${colourName(browser)} ${edit.deleted ? 'deleted' : 'set'} <code>${key}</code> at ${clock(edit.at)}`
 }
 
+/** Takes back what was just deleted, until something else is done. */
+function undoForm(deleted: Deleted | undefined): Html {
+  return html`<div id="undo-part" data-part data-answer>${
+    deleted !== undefined &&
+    html`
+      <form class="undo" method="post" action="/values" data-swap data-then="${rowId(deleted.key)}-edit">
+        <span role="status">Deleted <code>${deleted.key}</code>.</span>
+        <input type="hidden" name="key" value="${deleted.key}">
+        <input type="hidden" name="value" value="${snapshot(deleted.value)}">
+        <button id="undo" autofocus>Undo</button>
+      </form>`
+  }</div>`
+}
+
 /** The rows; also sent alone when something changed. */
 export function valueRows({ session, draft, editing }: Model): Html {
   const keys = Object.keys(session.values)
@@ -60,7 +82,7 @@ export function valueRows({ session, draft, editing }: Model): Html {
   // A row may have been deleted while it was being edited: what was typed stays.
   if (draft?.editing && !keys.includes(draft.key)) keys.push(draft.key)
   if (keys.length === 0)
-    return html`<tr class="empty"><td colspan="3">It is empty. Put something in: whatever you like.</td></tr>`
+    return html`<tr class="empty" id="no-values"><td colspan="3">It is empty. Put something in: whatever you like.</td></tr>`
   return html`${keys.map(key =>
     key === open ? editorRow(session, key, draft?.editing ? draft : undefined) : valueRow(session, key),
   )}`
@@ -81,8 +103,8 @@ function valueRow(session: SignedIn, key: string): Html {
       </th>
       <td><span class="kind">${kindOf(value)}</span><pre tabindex="0" aria-label="${key}"><code>${colouredJson(prettyJson(value, COLUMN))}</code></pre></td>
       <td class="actions">
-        <a class="button quiet" id="${rowId(key)}-edit" href="/?edit=${encodeURIComponent(key)}#${rowId(key)}" data-swap aria-label="Edit ${key}">Edit</a>
-        <form method="post" action="/values/delete" data-swap>
+        <a class="button quiet" id="${rowId(key)}-edit" href="/?edit=${encodeURIComponent(key)}#${rowId(key)}" data-swap data-then="${rowId(key)}-value" aria-label="Edit ${key}">Edit</a>
+        <form method="post" action="/values/delete" data-swap data-then="undo">
           <input type="hidden" name="key" value="${key}">
           <button class="quiet danger" id="${rowId(key)}-delete" aria-label="Delete ${key}">Delete</button>
         </form>
@@ -99,7 +121,7 @@ function editorRow(session: SignedIn, key: string, draft: Draft | undefined): Ht
     <tr id="${id}" class="editor" data-editing>
       <th scope="row"><code>${key}</code></th>
       <td colspan="2">
-        <form method="post" action="/values" data-swap>
+        <form id="${id}-form" method="post" action="/values" data-swap data-then="${id}-edit">
           <input type="hidden" name="key" value="${key}">
           <input type="hidden" name="edit" value="1">
           <input type="hidden" name="was" value="${snapshot(value)}">
@@ -110,7 +132,7 @@ function editorRow(session: SignedIn, key: string, draft: Draft | undefined): Ht
           <p class="buttons">
             <button class="primary">Save</button>
             ${asTextButton(draft)}
-            <a class="button" href="/#${id}" data-swap data-cancel>${draft?.theirs === undefined ? 'Cancel' : 'Keep what is there'}</a>
+            <a class="button" href="/#${id}" data-swap data-cancel data-then="${id}-edit">${draft?.theirs === undefined ? 'Cancel' : 'Keep what is there'}</a>
           </p>
         </form>
       </td>
@@ -119,8 +141,8 @@ function editorRow(session: SignedIn, key: string, draft: Draft | undefined): Ht
 
 function addForm(draft: Draft | undefined): Html {
   return html`
-    <form class="add" id="add" method="post" action="/values" data-swap data-part>
-      <input type="hidden" name="was" value="${draft?.theirs ?? snapshot(undefined)}">
+    <form class="add" id="add" method="post" action="/values" data-swap data-part data-then="add-key">
+      ${draft?.theirs !== undefined && warned(draft.key, draft.theirs)}
       <div class="field">
         <label for="add-key">Key</label>
         <input id="add-key" name="key" value="${draft?.key}" required maxlength="100" spellcheck="false" autocapitalize="off"
@@ -138,6 +160,13 @@ function addForm(draft: Draft | undefined): Html {
         ${EXAMPLES.map(([key, value]) => html`<button type="button" class="chip" data-key="${key}" data-value="${value}"><code>${value}</code></button> `)}
       </p>
     </form>`
+}
+
+/** That another value lies under this very key was said: saving again replaces it. */
+function warned(key: string, theirs: string): Html {
+  return html`
+    <input type="hidden" name="warned-key" value="${key}">
+    <input type="hidden" name="warned-was" value="${theirs}">`
 }
 
 const EXAMPLES = [
