@@ -66,7 +66,6 @@ test('a session is signed in to and edited, and wrong JSON loses nothing', async
 
 test('a phone joins the same session by its code, which is good once', async () => {
   const code = await ada.code()
-  await ada.page.getByRole('img', { name: 'QR code' }).waitFor()
   expect(await ada.barriers()).toEqual([])
   await phone.join(app.url, code)
   await phone.sees('cart', '"apples"')
@@ -180,7 +179,7 @@ test('the overlap test draws what survives here and in an ordinary store', async
 test('an outage of memcached is told, and the page goes on by itself', async () => {
   await ada.expectTrouble(async () => {
     await memcached.stop()
-    await ada.page.getByText('memcached does not answer').waitFor()
+    await ada.page.getByText(`memcached on ${memcached.address} does not answer`).waitFor()
     await ada.page.getByLabel('Key', { exact: true }).fill('unsaved')
     await ada.page.getByLabel('Value, as JSON').fill('"typed in an outage"')
     await ada.page.getByRole('button', { name: 'Put it in' }).click()

@@ -1,5 +1,7 @@
+import type { Health } from '../memcached/health.ts'
 import { type Html, html } from './html.ts'
 import { layout } from './layout.ts'
+import { bringBack } from './outage.ts'
 import { tour } from './panels/tour.ts'
 
 interface Model {
@@ -7,10 +9,12 @@ interface Model {
   readonly problem?: string
   /** This browser had a session that is not there any more. */
   readonly ended?: boolean
+  /** Servers that do not answer. */
+  readonly away?: readonly Health[]
 }
 
 /** The first thing that a new visitor sees. */
-export function signInPage({ name, problem, ended = false }: Model = {}): Html {
+export function signInPage({ name, problem, ended = false, away = [] }: Model = {}): Html {
   return layout({
     title: 'Sign in',
     body: html`
@@ -29,6 +33,7 @@ export function signInPage({ name, problem, ended = false }: Model = {}): Html {
           ${problem !== undefined && html`<p class="problem" id="name-problem" role="alert">${problem}</p>`}
           <p class="hint">No password: this is a demonstration, and a name is all it asks for.</p>
         </form>
+        ${bringBack(away)}
         <p class="hint">Signed in on another browser already? <a href="/join">Join its session with a code.</a></p>
         <h2 class="tour-title">What you will have seen in a minute</h2>
         ${tour({ withLinks: false, withTrouble: true })}

@@ -1,5 +1,5 @@
 import { type ErrorRequestHandler, type RequestHandler, Router } from 'express'
-import { readHealth } from '../memcached/health.ts'
+import { readHealth, readOutage } from '../memcached/health.ts'
 import { outageNotice } from '../pages/outage.ts'
 import { browserList } from '../pages/panels/browsers.ts'
 import { placeParts } from '../pages/panels/place.ts'
@@ -9,6 +9,7 @@ import { loginsOf } from '../session/logins.ts'
 import { onlyLook } from '../session/look.ts'
 import { findPlace } from '../session/place.ts'
 import type { Context } from './context.ts'
+import { isOutage } from './errors.ts'
 
 /**
  * News for pages that are open: where the session is and how its servers are. It answers in an outage,
@@ -16,14 +17,14 @@ import type { Context } from './context.ts'
  */
 export function placeRoutes(context: Context, sessions: RequestHandler): Router {
   const outage: ErrorRequestHandler = async (error, req, res, next) => {
-    if ((error as { status?: number }).status !== 503) {
+    if (!isOutage(error)) {
       next(error)
       return
     }
     onlyLook(req)
-    const servers = await readHealth(context.store, context.servers)
-    const down = servers.filter(({ stats }) => !stats.reachable)
-    res.send(`${outageNotice(down)}${serverList(servers)}`)
+    const outage = await readOutage(error, context.store, context.servers)
+    const home = outage.away.length === 1 ? outage.away.map(({ stats }) => stats.address) : []
+    res.send(`${outageNotice(outage)}${serverList(outage.servers, home)}`)
   }
   const news: RequestHandler = async (req, res) => {
     const { session, sessionID } = req
