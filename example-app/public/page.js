@@ -1,6 +1,8 @@
+import './copy.js'
 import './outage.js'
 import './overlap.js'
 import './place.js'
+import './said.js'
 import { swapFrom } from './swap.js'
 
 /* Forms and links marked data-swap work without a script; with it the page stays and only parts change. */

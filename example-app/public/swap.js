@@ -3,6 +3,8 @@
  * stays the very same element: a row that is lit, open or half typed into is not touched by news of others.
  */
 
+import { showTimes } from './times.js'
+
 /** Each part and each row as the server sent it: scripts change what is shown. */
 const sent = new WeakMap()
 
@@ -91,7 +93,9 @@ export function replacePart(fresh, cause) {
   const old = document.getElementById(fresh.id)
   if (old === null) return
   const source = fresh.outerHTML
-  if (sent.get(old) === source && !old.querySelector('[data-editing]')) return
+  // A form is drawn anew even so: what was typed into it has been sent.
+  const isForm = 'part' in fresh.dataset
+  if (!isForm && sent.get(old) === source && !old.querySelector('[data-editing]')) return
   sent.set(old, source)
   const focused = document.activeElement
   if (isKeyed(old) && isKeyed(fresh)) replaceRows(old, fresh, cause)
@@ -130,10 +134,4 @@ function removed(row) {
   const next = row.nextElementSibling
   row.remove()
   return next
-}
-
-/** The server knows no time zone, and says UTC. */
-export function showTimes(root) {
-  for (const time of root.querySelectorAll('time[datetime]'))
-    time.textContent = new Date(time.dateTime).toLocaleTimeString()
 }

@@ -3,6 +3,7 @@ import express, { type Express } from 'express'
 import session, { type Store } from 'express-session'
 import { Codes } from './join/codes.ts'
 import { Watcher } from './live/watcher.ts'
+import { Proof } from './overlap/proof.ts'
 import type { Reach } from './reach/reach.ts'
 import { browserRoutes } from './routes/browsers.ts'
 import { errorHandler, notFound } from './routes/errors.ts'
@@ -41,7 +42,15 @@ export function createApp({ store, secret, servers, codeLife, reach = HERE }: Ap
   const app = express()
   const browsers = new BrowserCookie(secret)
   const codes = servers && new Codes(servers.addresses, codeLife)
-  const context = { store, servers, browsers, codes, reach, live: new Watcher(store) }
+  const context = {
+    store,
+    servers,
+    browsers,
+    codes,
+    reach,
+    live: new Watcher(store),
+    proof: new Proof(store),
+  }
   app.disable('x-powered-by')
   // Behind a TLS proxy also: app.set('trust proxy', 1), so that `secure: 'auto'` sees the visitor's https.
   app.use(securityHeaders())

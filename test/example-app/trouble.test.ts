@@ -76,7 +76,7 @@ describe.each([
     const again = await signIn(app, 'Ada')
     expect((await again.get('/place').expect(200)).text).toContain('data-up="yes"')
     await cause('bring-back')
-    expect((await again.get('/').expect(200)).text).toContain('Your session is a dict')
+    expect((await again.get('/').expect(200)).text).toContain('Session data')
   })
 
   test('touches no server that is somebody else’s', async () => {

@@ -1,6 +1,7 @@
 import type { Store } from 'express-session'
 import type { Codes } from '../join/codes.ts'
 import type { Watcher } from '../live/watcher.ts'
+import type { Proof } from '../overlap/proof.ts'
 import type { Reach } from '../reach/reach.ts'
 import type { BrowserCookie } from '../security/browser-cookie.ts'
 import type { Servers } from '../servers.ts'
@@ -14,4 +15,5 @@ export interface Context {
   readonly codes: Codes | undefined
   readonly live: Watcher
   readonly reach: Reach
+  readonly proof: Proof
 }

@@ -11,7 +11,7 @@ import { isOutage } from './errors.ts'
 
 const LONGEST_NAME = 40
 
-export function signInRoutes({ browsers, store, servers }: Context): Router {
+export function signInRoutes({ browsers, store, servers, proof }: Context): Router {
   async function signIn(req: Request, res: Response, name: string): Promise<void> {
     // A new id at every sign-in: one that somebody planted in this browser before is worth nothing.
     await regenerateSession(req)
@@ -30,7 +30,10 @@ export function signInRoutes({ browsers, store, servers }: Context): Router {
     const { away } = await readOutage(error, store, servers)
     const problem = `${whatIsAway(away)}, so nobody can sign in there just now. Try again when it is back.`
     onlyLook(req)
-    res.status(503).set('Retry-After', '2').send(signInPage({ name, problem, away }).source)
+    res
+      .status(503)
+      .set('Retry-After', '2')
+      .send(signInPage({ name, problem, away, overlap: proof.last }).source)
   }
 
   return Router()
@@ -38,7 +41,7 @@ export function signInRoutes({ browsers, store, servers }: Context): Router {
       const name = field(req, 'name').trim().replace(/\s+/g, ' ')
       const problem = nameProblem(name)
       if (problem !== undefined) {
-        res.status(422).send(signInPage({ name, problem }).source)
+        res.status(422).send(signInPage({ name, problem, overlap: proof.last }).source)
         return
       }
       const failure = await signIn(req, res, name).then(
@@ -51,7 +54,7 @@ export function signInRoutes({ browsers, store, servers }: Context): Router {
     })
     .post('/sign-out', async (req, res) => {
       await destroySession(req)
-      res.clearCookie('session').redirect(303, '/')
+      res.clearCookie('session').redirect(303, '/?signed-out')
     })
 }
 

@@ -37,13 +37,13 @@ export function sharePanel({ invitation, canInvite }: Model): Html {
         ${
           canInvite
             ? html`<form method="post" action="/codes" data-swap data-then="share-button">
-                <button class="${invitation === undefined && 'primary'}" id="share-button">${invitation === undefined ? 'Show a code' : 'Another code'}</button>
+                <button id="share-button">${invitation === undefined ? 'Show a code' : 'Another code'}</button>
               </form>`
             : html`<p class="hint">Codes are kept in memcached, and this app was started without one.</p>`
         }
       </div>
       <details>
-        <summary>Is that not session fixation?</summary>
+        <summary>Is this session fixation?</summary>
         <p>Session fixation is planting a session id that the attacker knows, and waiting for the victim to
           sign in with it. Here that leads nowhere: no link carries a session id, only a code that is worth
           nothing after one minute or one use. It is made by somebody who is in the session already, and following the
