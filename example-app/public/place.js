@@ -1,3 +1,4 @@
+import { goHome } from './leave.js'
 import { sayNext } from './said.js'
 import { replacePart } from './swap.js'
 
@@ -37,7 +38,7 @@ export async function askForNews() {
   asking = true
   try {
     const response = await fetch('/place')
-    if (response.status === 204) location.assign('/')
+    if (response.status === 204) goHome()
     else if (response.ok) {
       const news = new DOMParser().parseFromString(await response.text(), 'text/html')
       for (const part of news.querySelectorAll('[data-live]')) replacePart(part)

@@ -3,6 +3,7 @@
  * stays the very same element: a row that is lit, open or half typed into is not touched by news of others.
  */
 
+import { goHome } from './leave.js'
 import { showTimes } from './times.js'
 
 /** Each part and each row as the server sent it: scripts change what is shown. */
@@ -25,7 +26,7 @@ export async function swapFrom(url, options, cause) {
     const page = await askForPage(url, { ...options, headers: { 'X-Swap': '1' } })
     const failure = page.querySelector('.error h1')
     if (failure !== null) complain(cause, failure.textContent)
-    else if (!isHome(page)) location.assign('/')
+    else if (!isHome(page)) goHome()
     else {
       for (const old of document.querySelectorAll('.complaint')) old.remove()
       swap(page, cause)

@@ -68,6 +68,7 @@ describe('the keyboard stays where somebody was', () => {
   test('after a key was put in, on the field for the next one', async () => {
     await ada.put('visits', '42')
     await until(() => ada.page.evaluate(() => document.activeElement?.id === 'add-key'))
+    expect(await ada.page.getByLabel('Key', { exact: true }).inputValue()).toBe('')
   })
 
   test('after Show a code, on the button for another one', async () => {
