@@ -17,7 +17,7 @@ export function overlapPanel({ outcome, runs, isPrimary }: Model): Html {
     <section class="panel hero" id="overlap" aria-labelledby="overlap-title" ${runs && html`data-runs`}>
       <header>
         <h2 id="overlap-title" ${!isPrimary && html`class="visually-hidden"`}>${REQUESTS} requests change one session at once</h2>
-        <p>Each request reads the session, waits until all have read it, then saves an update of its own. Not a film: it runs on this machine.</p>
+        <p>Each request reads the session, waits until all have read it, then saves an update of its own. It really runs, on this machine.</p>
       </header>
       <div class="sides">
         ${side('here', html`express-session-memcached`, 'this store', outcome?.here)}

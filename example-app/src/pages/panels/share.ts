@@ -62,15 +62,20 @@ function ticket({ code, until, phone, isOpen }: Invitation): Html {
         <p class="short-code" aria-live="polite"><span class="visually-hidden">The code is</span> <strong>${code}</strong></p>
         ${phone === undefined ? onlyHere(code, isOpen) : onPhone(phone)}
         <p class="hint">Good for one browser${' '}<span class="left">and ${Math.ceil(life / 1000)} seconds</span>.</p>
+        ${phone !== undefined && ifNothing(phone)}
       </div>
     </join-code>`
 }
 
 function onPhone({ link }: PhoneWay): Html {
-  const { host, port } = new URL(link)
   return html`
     <p class="hint">Scan it with a phone in the same network, open the <a href="${link}">link</a> in another browser, or type the
-      code at <code>${host}/join</code>.</p>
+      code at <code>${new URL(link).host}/join</code>.</p>`
+}
+
+function ifNothing({ link }: PhoneWay): Html {
+  const { port } = new URL(link)
+  return html`
     <details>
       <summary>The phone finds nothing?</summary>
       <p>Is it in the same Wi-Fi as this computer? Then a firewall is in the way: let port ${port === '' ? '443' : port} through. Windows and

@@ -101,7 +101,7 @@ function valueRow({ session, browser: here }: Model, key: string): Html {
       ${valueText(value)}
       <small class="changer">${
         edit &&
-        html`<span class="dot" data-colour="${session.browsers[edit.by]?.colour}"></span> ${browserLabel(session.browsers, edit.by, here)}, ${clock(edit.at)}`
+        html`<span class="dot" data-colour="${session.browsers[edit.by]?.colour}"></span> <span class="by">${browserLabel(session.browsers, edit.by, here)}, </span>${clock(edit.at)}`
       }</small>
       <div class="actions">
         <a class="button quiet" id="${id}-edit" href="/?edit=${encodeURIComponent(key)}#${id}" data-swap data-then="${id}-value" aria-label="Edit ${key}">Edit</a>
@@ -156,15 +156,15 @@ function addForm(draft: Draft | undefined): Html {
         <label for="add-key">Key</label>
         <input id="add-key" name="key" value="${draft?.key}" required maxlength="100" spellcheck="false" autocapitalize="off"
           autocomplete="off" placeholder="colour" ${problemAttributes(draft, 'key', 'add')}>
+        ${draft?.about === 'key' && problemText(draft, 'add')}
       </div>
       <div class="field grow">
         <label for="add-value">Value, as JSON</label>
         <textarea id="add-value" name="value" rows="1" required spellcheck="false" autocapitalize="off" autocomplete="off"
           placeholder='"blue"' ${problemAttributes(draft, 'value', 'add')}>${'\n'}${draft?.text}</textarea>
+        ${draft?.about === 'value' && html`<div class="wrong">${problemText(draft, 'add')} ${asTextButton(draft)}</div>`}
       </div>
       <button class="strong">Add</button>
-      ${problemText(draft, 'add')}
-      ${asTextButton(draft)}
       <p class="examples">For example
         ${EXAMPLES.map(([key, value]) => html`<button type="button" class="chip" data-key="${key}" data-value="${value}"><code>${value}</code></button> `)}
       </p>
