@@ -1,3 +1,4 @@
+import { goHome } from './leave.js'
 import { askForNews } from './place.js'
 import { swapLive } from './swap.js'
 
@@ -17,7 +18,7 @@ function listen() {
   source.addEventListener('trouble', askForNews)
   source.addEventListener('ended', () => {
     source.close()
-    location.assign('/')
+    goHome()
   })
   source.addEventListener('error', () => {
     // A lost connection comes back by itself; a refusal (503 in an outage) has to be asked about again.

@@ -1,53 +1,74 @@
 /* The overlap test: reads how it goes on, line by line, and draws it. */
 
-document.addEventListener('submit', async event => {
-  if (event.target.id !== 'overlap-form') return
-  event.preventDefault()
-  const button = event.target.querySelector('button')
-  button.disabled = true
+const panel = document.getElementById('overlap')
+const form = document.getElementById('overlap-form')
+/** Milliseconds from one bar to the next, when it is told what became of them. */
+const REVEAL = 14
+
+if (panel !== null) {
+  form.addEventListener('submit', event => {
+    event.preventDefault()
+    void run()
+  })
+  if ('runs' in panel.dataset) void run()
+}
+
+async function run() {
+  if (form.hasAttribute('aria-busy')) return
+  form.setAttribute('aria-busy', 'true')
   say('Running …')
-  for (const cell of document.querySelectorAll('#overlap rect')) cell.setAttribute('class', '')
-  for (const words of document.querySelectorAll('.side-words')) words.textContent = '…'
+  for (const side of panel.querySelectorAll('.side')) {
+    paint(side, () => '')
+    score(side, 'waiting')
+  }
   try {
-    const response = await fetch(event.target.action, {
+    const response = await fetch(form.action, {
       method: 'POST',
       headers: { accept: 'application/x-ndjson' },
     })
+    if (!response.ok) throw new Error(String(response.status))
     const kept = {}
     for await (const news of linesOf(response)) show(news, kept)
-    if ('ordinary' in kept)
-      say(`This store kept ${kept.here} updates, the MemoryStore ${kept.ordinary}. Both were really run.`)
+    if ('ordinary' in kept) say(`This store kept ${kept.here} updates, MemoryStore ${kept.ordinary}.`)
   } catch {
-    say('That did not work; try again.')
+    say('That did not work; try again in a minute.')
   } finally {
-    button.disabled = false
-    button.focus()
+    form.removeAttribute('aria-busy')
   }
-})
+}
 
-function show({ problem, side, read, saved, survivors }, kept) {
+function show({ problem, side: name, read, saved, survivors }, kept) {
   if (problem !== undefined) {
     say(problem)
     return
   }
-  const part = document.getElementById(`overlap-${side}`)
-  const cells = [...part.querySelectorAll('rect')]
-  const words = part.querySelector('.side-words')
+  const side = document.getElementById(`overlap-${name}`)
   if (survivors === undefined) {
-    words.textContent = saved === 0 ? `${read} have read it` : `${saved} have saved it`
-    paint(cells, n => (n < saved ? 'saved' : n < read ? 'read' : ''))
+    score(side, saved === 0 ? `${read} have read it` : `${saved} have saved it`)
+    paint(side, n => (n < saved ? 'saved' : n < read ? 'read' : ''))
     return
   }
-  kept[side] = survivors.length
-  words.textContent = `${survivors.length} of ${cells.length} survived`
-  paint(cells, n => (survivors.includes(n) ? 'kept' : 'lost'))
-  part
-    .querySelector('svg')
-    .setAttribute('aria-label', `${part.querySelector('h3').textContent}: ${words.textContent}`)
+  const all = side.querySelectorAll('g').length
+  const lost = all - survivors.length
+  kept[name] = survivors.length
+  score(side, lost > 0 ? `${lost} lost` : 'none lost', `${survivors.length} of ${all}`, lost > 0)
+  paint(side, n => (survivors.includes(n) ? 'kept' : 'lost'), REVEAL)
 }
 
-function paint(cells, stateOf) {
-  for (const [n, cell] of cells.entries()) cell.setAttribute('class', stateOf(n))
+function paint(side, stateOf, delay = 0) {
+  for (const [n, cell] of side.querySelectorAll('g').entries()) {
+    for (const shape of cell.children) shape.style.transitionDelay = `${n * delay}ms`
+    cell.setAttribute('class', stateOf(n))
+  }
+}
+
+function score(side, words, number, isLoss = false) {
+  const text = document.createElement('span')
+  text.textContent = words
+  text.classList.toggle('loss', isLoss)
+  const strong = document.createElement('strong')
+  strong.textContent = number ?? ''
+  side.querySelector('.score').replaceChildren(...(number === undefined ? [text] : [strong, ' ', text]))
 }
 
 function say(text) {

@@ -1,9 +1,9 @@
+import './copy.js'
 import './outage.js'
 import './overlap.js'
 import './place.js'
-import { showLocalTimes, swapFrom } from './swap.js'
-
-showLocalTimes(document)
+import './said.js'
+import { swapFrom } from './swap.js'
 
 /* Forms and links marked data-swap work without a script; with it the page stays and only parts change. */
 

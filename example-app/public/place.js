@@ -1,3 +1,5 @@
+import { goHome } from './leave.js'
+import { sayNext } from './said.js'
 import { replacePart } from './swap.js'
 
 /* The ring runs down, and every few seconds the page asks where its session is and how the servers are. */
@@ -5,6 +7,7 @@ import { replacePart } from './swap.js'
 const SECOND = 1000
 const NEWS_EVERY = 3 * SECOND
 
+const home = document.getElementById('home')
 const ring = () => document.querySelector('.ring')
 let shown = null
 let end = 0
@@ -12,7 +15,8 @@ let asking = false
 
 function tick() {
   const now = ring()
-  if (now === null) return
+  // In an outage nobody knows how long it still lives.
+  if (now === null || 'away' in home.dataset) return
   if (now !== shown) {
     const before = end
     end = Date.now() + Number(now.dataset.left)
@@ -34,10 +38,11 @@ export async function askForNews() {
   asking = true
   try {
     const response = await fetch('/place')
-    if (response.status === 204) location.assign('/')
+    if (response.status === 204) goHome()
     else if (response.ok) {
       const news = new DOMParser().parseFromString(await response.text(), 'text/html')
       for (const part of news.querySelectorAll('[data-live]')) replacePart(part)
+      showOutage(news.querySelector('.outage') !== null)
       tick()
     }
   } catch {
@@ -47,7 +52,16 @@ export async function askForNews() {
   }
 }
 
-if (document.getElementById('place') !== null) {
+function showOutage(isAway) {
+  home.toggleAttribute('data-away', isAway)
+  if (!isAway || ring() === null) return
+  ring().querySelector('text').textContent = '–:––'
+  ring().setAttribute('aria-label', 'Remaining life: not known')
+  // What comes after it is drawn anew.
+  shown = null
+}
+
+if (home !== null) {
   tick()
   setInterval(tick, SECOND)
   setInterval(askForNews, NEWS_EVERY)
@@ -57,12 +71,24 @@ if (document.getElementById('place') !== null) {
 /* Stopping a server and bringing it back: the page stays, and shows what becomes of it. */
 document.addEventListener('submit', async event => {
   const form = event.target
-  if (!form.matches('[data-trouble]') || document.getElementById('place') === null) return
+  if (!form.matches('[data-trouble]') || home === null) return
   event.preventDefault()
-  const body = new URLSearchParams(new FormData(form, event.submitter))
-  event.submitter.disabled = true
-  event.submitter.setAttribute('aria-busy', 'true')
+  if (form.hasAttribute('aria-busy')) return
+  form.setAttribute('aria-busy', 'true')
+  const { submitter } = event
+  const body = new URLSearchParams(new FormData(form, submitter))
+  const stops = submitter.value === 'stop'
+  const server = body.get('server')
+  const started = performance.now()
+  const before = [...submitter.childNodes]
+  submitter.textContent = stops ? 'Stopping…' : 'Starting…'
   // What comes after it may be an outage: the news say that more kindly than a page of its own.
   await fetch(form.action, { method: 'POST', body, redirect: 'manual' }).catch(() => {})
+  const took = ((performance.now() - started) / 1000).toFixed(1)
+  const words = stops ? `Stopped ${server}.` : `Back in ${took} s: ${server}, and empty.`
+  document.getElementById('servers-said').textContent = words
+  if (!stops) sayNext(words)
   await askForNews()
+  submitter.replaceChildren(...before)
+  form.removeAttribute('aria-busy')
 })

@@ -1,28 +1,41 @@
+/*
+ * Parts of the page that the server sends anew take the place of the old ones. What has not changed
+ * stays the very same element: a row that is lit, open or half typed into is not touched by news of others.
+ */
+
+import { goHome } from './leave.js'
+import { showTimes } from './times.js'
+
+/** Each part and each row as the server sent it: scripts change what is shown. */
+const sent = new WeakMap()
+
+for (const part of document.querySelectorAll('[data-live], [data-live] > [id]'))
+  sent.set(part, part.outerHTML)
+showTimes(document)
+setInterval(() => showTimes(document), 5000)
+
 /**
  * Asks the server for a page and takes over the parts that differ. `cause` is the form or link that
  * asked: the part it is in is replaced, too, while others in which somebody is typing stay.
  */
 export async function swapFrom(url, options, cause) {
+  // Pressed twice. A button that is disabled would lose the focus.
+  if (cause.hasAttribute('aria-busy')) return
   cause.setAttribute('aria-busy', 'true')
-  const buttons = Array.from(cause.querySelectorAll('button'))
-  for (const button of buttons) button.disabled = true
   try {
     const page = await askForPage(url, { ...options, headers: { 'X-Swap': '1' } })
     const failure = page.querySelector('.error h1')
     if (failure !== null) complain(cause, failure.textContent)
-    else if (!isHome(page)) location.assign('/')
+    else if (!isHome(page)) goHome()
     else {
       for (const old of document.querySelectorAll('.complaint')) old.remove()
       swap(page, cause)
-      const problem = document.querySelector('[aria-invalid="true"]')
-      const field = problem ?? document.querySelector('.editor textarea')
-      field?.focus()
+      goOn(cause)
     }
   } catch {
     complain(cause, 'The app does not answer')
   } finally {
     cause.removeAttribute('aria-busy')
-    for (const button of buttons) button.disabled = false
   }
 }
 
@@ -57,41 +70,69 @@ function complain(cause, title) {
 
 function swap(page, cause) {
   for (const part of page.querySelectorAll('[data-live]')) replacePart(part, cause)
-  const own = cause?.closest('[data-part]')
-  const fresh = own && page.getElementById(own.id)
-  if (fresh) replacePart(fresh, cause)
+  if (cause === undefined) return
+  const own = cause.closest('[data-part]')?.id
+  for (const part of page.querySelectorAll('[data-part]')) {
+    const answers = 'answer' in part.dataset || part.querySelector('[aria-invalid="true"]') !== null
+    if (answers || part.id === own) replacePart(part, cause)
+  }
+}
+
+/** Somebody goes on with the keyboard: at what is wrong, else where the form or link says (`data-then`). */
+function goOn(cause) {
+  const wrong = document.getElementById(cause.id)?.querySelector('[aria-invalid="true"]')
+  const next = wrong ?? document.getElementById(cause.dataset.then)
+  next?.focus({ preventScroll: true })
+  // What is wrong, and what can be done about it, stands below the field.
+  if (wrong) {
+    wrong.form.scrollIntoView({ block: 'nearest' })
+    document.getElementById(wrong.getAttribute('aria-describedby'))?.scrollIntoView({ block: 'nearest' })
+  } else next?.scrollIntoView({ block: 'nearest' })
 }
 
 export function replacePart(fresh, cause) {
   const old = document.getElementById(fresh.id)
   if (old === null) return
-  showLocalTimes(fresh)
-  keepEditors(old, fresh, cause)
-  if (old.innerHTML === fresh.innerHTML) return
+  const source = fresh.outerHTML
+  // A form is drawn anew even so: what was typed into it has been sent.
+  const isForm = 'part' in fresh.dataset
+  if (!isForm && sent.get(old) === source && !old.querySelector('[data-editing]')) return
+  sent.set(old, source)
   const focused = document.activeElement
-  for (const row of fresh.querySelectorAll('tr[data-edit]')) {
+  if (isKeyed(old) && isKeyed(fresh)) replaceRows(old, fresh, cause)
+  else {
+    showTimes(fresh)
+    old.replaceChildren(...fresh.childNodes)
+  }
+  if (!focused.isConnected && focused.id) document.getElementById(focused.id)?.focus()
+}
+
+const isKeyed = part => part.children.length > 0 && Array.from(part.children).every(({ id }) => id !== '')
+
+function replaceRows(old, fresh, cause) {
+  const rows = Array.from(fresh.children)
+  const ids = new Set(rows.map(({ id }) => id))
+  // A row that somebody is typing in stays, whatever others do to it: saving it says so.
+  const stays = row => row.matches('[data-editing]') && !(cause !== undefined && row.contains(cause))
+  let here = old.firstElementChild
+  for (const row of rows) {
+    while (here !== null && !ids.has(here.id)) here = stays(here) ? here.nextElementSibling : removed(here)
     const before = document.getElementById(row.id)
-    if (before?.dataset.edit !== row.dataset.edit) row.classList.add('changed')
+    if (before === here && here !== null) here = here.nextElementSibling
+    else if (before !== null) old.insertBefore(before, here)
+    if (before !== null && (stays(before) || sent.get(before) === row.outerHTML)) continue
+    sent.set(row, row.outerHTML)
+    showTimes(row)
+    if (row.dataset.edit !== undefined && before?.dataset.edit !== row.dataset.edit)
+      row.classList.add('changed')
+    if (before === null) old.insertBefore(row, here)
+    else before.replaceWith(row)
   }
-  const inside = old.contains(focused)
-  old.replaceChildren(...fresh.childNodes)
-  if (inside && focused.id) document.getElementById(focused.id)?.focus()
+  while (here !== null) here = ids.has(here.id) || stays(here) ? here.nextElementSibling : removed(here)
 }
 
-/** The server knows no time zone, and says UTC. */
-export function showLocalTimes(root) {
-  for (const time of root.querySelectorAll('time[datetime]'))
-    time.textContent = new Date(time.dateTime).toLocaleTimeString()
-}
-
-/** A row that somebody is typing in stays, whatever others do to it: saving it says so. */
-function keepEditors(old, fresh, cause) {
-  for (const editor of old.querySelectorAll('tr[data-editing]')) {
-    if (cause !== undefined && editor.contains(cause)) continue
-    const row = Array.from(fresh.children).find(child => child.id === editor.id)
-    const typed = document.importNode(editor, true)
-    typed.querySelector('textarea').value = editor.querySelector('textarea').value
-    if (row === undefined) fresh.append(typed)
-    else row.replaceWith(typed)
-  }
+function removed(row) {
+  const next = row.nextElementSibling
+  row.remove()
+  return next
 }

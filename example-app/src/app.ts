@@ -3,6 +3,8 @@ import express, { type Express } from 'express'
 import session, { type Store } from 'express-session'
 import { Codes } from './join/codes.ts'
 import { Watcher } from './live/watcher.ts'
+import { Proof } from './overlap/proof.ts'
+import type { Reach } from './reach/reach.ts'
 import { browserRoutes } from './routes/browsers.ts'
 import { errorHandler, notFound } from './routes/errors.ts'
 import { homeRoutes } from './routes/home.ts'
@@ -27,17 +29,28 @@ export interface AppOptions {
   readonly servers?: Servers | undefined
   /** Milliseconds for which a code for joining is good; a minute. */
   readonly codeLife?: number | undefined
+  /** From where it can be reached; from this computer only. */
+  readonly reach?: Reach | undefined
 }
 
+const HERE: Reach = { isOpen: false }
 const HOUR = 60 * 60 * 1000
 const PUBLIC = fileURLToPath(new URL('../public', import.meta.url))
 
 /** The app, not listening yet. */
-export function createApp({ store, secret, servers, codeLife }: AppOptions): Express {
+export function createApp({ store, secret, servers, codeLife, reach = HERE }: AppOptions): Express {
   const app = express()
   const browsers = new BrowserCookie(secret)
   const codes = servers && new Codes(servers.addresses, codeLife)
-  const context = { store, servers, browsers, codes, live: new Watcher(store) }
+  const context = {
+    store,
+    servers,
+    browsers,
+    codes,
+    reach,
+    live: new Watcher(store),
+    proof: new Proof(store),
+  }
   app.disable('x-powered-by')
   // Behind a TLS proxy also: app.set('trust proxy', 1), so that `secure: 'auto'` sees the visitor's https.
   app.use(securityHeaders())

@@ -1,7 +1,8 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
-import { readAddress, SECRET_FILE } from './environment.ts'
+import type { Wanted } from './arguments.ts'
+import { readAddress, secretFile } from './environment.ts'
 import { answerRemotes } from './memcached/remote.ts'
 import { readSecret } from './secret.ts'
 import { type Servers, startServers } from './servers.ts'
@@ -15,15 +16,16 @@ const GRACE = 5000
 /** What an app tells when it listens. */
 export interface Listening {
   readonly url: string
+  readonly urlForOthers: string | undefined
 }
 
 /** Two processes of the app that share nothing but three memcached servers, which belong to this process. */
-export async function runDemo(env: NodeJS.ProcessEnv): Promise<void> {
-  const { port, host } = readAddress(env)
-  const { secret } = await readSecret(env, SECRET_FILE)
+export async function runDemo(env: NodeJS.ProcessEnv, wanted: Wanted): Promise<void> {
+  const { port, host } = readAddress(env, wanted)
+  const { secret } = await readSecret(env, secretFile(env))
   const servers = await startServers(SERVERS)
   const apps = Array.from({ length: APPS }, (_, n) =>
-    startApp(servers, {
+    startApp(servers, wanted, {
       ...env,
       HOST: host,
       PORT: String(port === 0 ? 0 : port + n),
@@ -44,26 +46,31 @@ export async function runDemo(env: NodeJS.ProcessEnv): Promise<void> {
       shutDown()
     })
   }
-  const urls = await Promise.all(apps.map(urlOf))
-  if (urls.includes(undefined)) return
+  const listening = await Promise.all(apps.map(whereItListens))
+  if (listening.includes(undefined)) return
+  const urls = listening.flatMap(one => one?.url ?? [])
+  const [phone] = wanted.phone ? listening.flatMap(one => one?.urlForOthers ?? []) : []
   console.log(`Sessions are kept in ${servers.description}
 Two processes of the app share them:
 
   ${urls.join('\n  ')}
 
-Open both, in one browser or in several. Ctrl+C ends it all.`)
+Open both, in one browser or in several${phone === undefined ? '' : `, or ${phone} on a phone`}. Ctrl+C ends it all.`)
 }
 
-function startApp(servers: Servers, env: NodeJS.ProcessEnv): ChildProcess {
-  const app = fork(APP, { env })
+function startApp(servers: Servers, { phone }: Wanted, env: NodeJS.ProcessEnv): ChildProcess {
+  const app = fork(APP, ['--demo', ...(phone ? ['--phone'] : [])], { env })
   answerRemotes(app, servers.own)
   return app
 }
 
 /** Where it listens; undefined where it ended instead (it has said why). */
-async function urlOf(app: ChildProcess): Promise<string | undefined> {
-  const listening = new Promise<string>(resolve => {
-    app.on('message', (message: Partial<Listening>) => message.url !== undefined && resolve(message.url))
+async function whereItListens(app: ChildProcess): Promise<Listening | undefined> {
+  const listening = new Promise<Listening>(resolve => {
+    app.on('message', (message: Partial<Listening>) => {
+      const { url, urlForOthers } = message
+      if (url !== undefined) resolve({ url, urlForOthers })
+    })
   })
   return Promise.race([listening, once(app, 'exit').then(() => undefined)])
 }

@@ -1,5 +1,5 @@
 import type { Examination } from './examination.ts'
-import { bytes, count, percent } from './words.ts'
+import { bytes, count, counted, percent } from './words.ts'
 
 /** Something to do. */
 export interface Finding {
@@ -29,7 +29,10 @@ const RULES: readonly ((examination: Examination) => Finding | null)[] = [
     const evicted = Number(general.get('evictions') ?? 0)
     if (evicted === 0) return null
     return {
-      problem: `${count(evicted)} living items were evicted since it was started: their sessions are lost`,
+      problem:
+        evicted === 1
+          ? '1 living item was evicted since it was started: its session is lost'
+          : `${count(evicted)} living items were evicted since it was started: their sessions are lost`,
       advice: 'Give it more memory: raise -m.',
     }
   },
@@ -54,7 +57,12 @@ const RULES: readonly ((examination: Examination) => Finding | null)[] = [
     if (limit > 0 && open >= (limit - own) * NEAR) {
       return { problem: `the connection limit is near: ${count(open)} are open, ${why}`, advice }
     }
-    return rejected === 0 ? null : { problem: `${count(rejected)} connections were rejected: ${why}`, advice }
+    return rejected === 0
+      ? null
+      : {
+          problem: `${counted(rejected, 'connection')} ${rejected === 1 ? 'was' : 'were'} rejected: ${why}`,
+          advice,
+        }
   },
 
   function disabledEvictions({ statistics: { settings } }) {

@@ -1,7 +1,7 @@
 import { summary } from '../cluster/server-stats.ts'
 import type { Examination } from './examination.ts'
 import type { Finding } from './findings.ts'
-import { bytes, count, duration, inWords, percent } from './words.ts'
+import { bytes, count, counted, duration, inWords, percent } from './words.ts'
 
 /** What a server is and how it does, in a few lines. */
 export function describeServer({ statistics, sessions }: Examination, prefix: string): string {
@@ -10,7 +10,7 @@ export function describeServer({ statistics, sessions }: Examination, prefix: st
   const limit = Number(statistics.settings.get('item_size_max') ?? 0)
   const lines = [
     `memcached ${server.version}, up ${duration(server.uptime)}, answers in ${server.roundTrip.toFixed(1)} ms`,
-    `memory       ${percent(server.bytes / server.limit)} of ${bytes(server.limit)}: ${count(items)} items, ${count(evictions)} evicted`,
+    `memory       ${percent(server.bytes / server.limit)} of ${bytes(server.limit)}: ${counted(items, 'item')}, ${count(evictions)} evicted`,
     `connections  ${count(connections)} of ${count(connectionLimit)}`,
     hits + misses === 0
       ? 'reads        none yet'
@@ -19,7 +19,7 @@ export function describeServer({ statistics, sessions }: Examination, prefix: st
       ? `sessions     not counted. ${inWords(sessions)}`
       : sessions.keys === 0
         ? `sessions     none under ${prefix}`
-        : `sessions     ${count(sessions.keys)} keys under ${prefix}, the largest ${bytes(sessions.largest)} of ${bytes(limit)}`,
+        : `sessions     ${counted(sessions.keys, 'key')} under ${prefix}, the largest ${bytes(sessions.largest)} of ${bytes(limit)}`,
   ]
   return lines.map(line => `  ${line}\n`).join('')
 }

@@ -9,6 +9,11 @@ export function count(number: number): string {
   return number.toLocaleString('en')
 }
 
+/** "1 item", "1,200 items". */
+export function counted(number: number, one: string): string {
+  return `${count(number)} ${one}${number === 1 ? '' : 's'}`
+}
+
 export function percent(share: number): string {
   return `${(share * 100).toFixed(share > 0 && share < 0.1 ? 1 : 0)} %`
 }

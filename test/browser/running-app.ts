@@ -2,7 +2,8 @@ import { once } from 'node:events'
 import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { createApp } from '../../example-app/src/app.ts'
-import type { Embedded } from '../../example-app/src/memcached/embedded.ts'
+import type { OwnServer } from '../../example-app/src/memcached/own-server.ts'
+import { isOpen } from '../../example-app/src/reach/reach.ts'
 import { createStore } from '../../example-app/src/store.ts'
 
 /** The example app on a port of its own; every one is like another process with its own store. */
@@ -14,18 +15,27 @@ export class RunningApp {
 
   private constructor(server: Server, close: () => Promise<void>) {
     this.port = (server.address() as AddressInfo).port
-    this.url = `http://127.0.0.1:${this.port}`
+    this.url = `http://localhost:${this.port}`
     this.#server = server
     this.#close = close
   }
 
   /** `codeLife` in milliseconds; port 0 is any free one. */
-  static async start(memcached: Embedded, { port = 0, codeLife = 60_000 } = {}): Promise<RunningApp> {
-    const addresses = [memcached.address]
+  static async start(
+    own: readonly OwnServer[],
+    { port = 0, codeLife = 60_000, host = '127.0.0.1' } = {},
+  ): Promise<RunningApp> {
+    const addresses = own.map(({ address }) => address)
     const store = createStore(addresses)
-    const servers = { addresses, description: 'a test', own: [memcached], close: async () => {} }
-    const app = createApp({ store, secret: 'a secret of the tests, long enough', servers, codeLife })
-    const server = app.listen(port, '127.0.0.1')
+    const servers = { addresses, description: 'a test', own, close: async () => {} }
+    const app = createApp({
+      store,
+      secret: 'a secret of the tests, long enough',
+      servers,
+      codeLife,
+      reach: { isOpen: isOpen(host) },
+    })
+    const server = app.listen(port, host)
     await once(server, 'listening')
     return new RunningApp(server, () => store.close())
   }

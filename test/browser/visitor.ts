@@ -7,6 +7,7 @@ import {
   type BrowserContextOptions,
   chromium,
   type Page,
+  type ViewportSize,
 } from 'playwright-core'
 
 const FLAGS = [
@@ -17,6 +18,11 @@ const FLAGS = [
   '--disable-sync',
   '--no-first-run',
 ]
+const LOOKS = {
+  light: { colorScheme: 'light', forcedColors: 'none' },
+  dark: { colorScheme: 'dark', forcedColors: 'none' },
+  'forced colours': { colorScheme: 'dark', forcedColors: 'active' },
+} as const
 const AXE = createRequire(import.meta.url).resolve('axe-core/axe.min.js')
 
 export function launch(): Promise<Browser> {
@@ -42,7 +48,7 @@ export class Visitor {
 
   static async arrive(browser: Browser, options: BrowserContextOptions = {}): Promise<Visitor> {
     const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options })
-    context.setDefaultTimeout(10_000)
+    context.setDefaultTimeout(Number(process.env.PATIENCE ?? 20_000))
     return new Visitor(context, await context.newPage())
   }
 
@@ -61,21 +67,30 @@ export class Visitor {
     await this.page.goto(url)
     await this.page.getByLabel('What shall we call you?').fill(name)
     await this.page.getByRole('button', { name: 'Sign in' }).click()
-    await this.heading('Your session is a dict').waitFor()
+    await this.heading('Session data').waitFor()
+  }
+
+  /** Fills in the form for a key and a value, and sends it. */
+  async put(key: string, json: string): Promise<void> {
+    await this.page.getByLabel('Key', { exact: true }).fill(key)
+    await this.page.getByLabel('Value, as JSON').fill(json)
+    await this.press('add')
+  }
+
+  async press(_button: 'add'): Promise<void> {
+    await this.page.getByRole('button', { name: 'Add', exact: true }).click()
   }
 
   async putIn(key: string, json: string): Promise<void> {
-    await this.page.getByLabel('Key', { exact: true }).fill(key)
-    await this.page.getByLabel('Value, as JSON').fill(json)
-    await this.page.getByRole('button', { name: 'Put it in' }).click()
+    await this.put(key, json)
     await this.row(key).waitFor()
   }
 
   /** The row of a key that is not open for editing. */
   row(key: string): ReturnType<Page['locator']> {
     return this.page
-      .locator('#values tr[data-edit]')
-      .filter({ has: this.page.locator(`th code:text-is("${key}")`) })
+      .locator('#values [data-edit]')
+      .filter({ has: this.page.locator(`.key:text-is("${key}")`) })
   }
 
   async sees(key: string, value: string): Promise<void> {
@@ -97,20 +112,29 @@ export class Visitor {
     await this.page.getByRole('button', { name: 'Join' }).click()
   }
 
-  /** What axe-core finds serious on this page, in light and in dark. */
-  async barriers(): Promise<string[]> {
+  /** What axe-core finds on this page, in light, in dark and in the visitor's own colours, at some sizes. */
+  async barriers(
+    sizes: readonly ViewportSize[] = [this.page.viewportSize() as ViewportSize],
+  ): Promise<string[]> {
     const found: string[] = []
-    for (const colorScheme of ['light', 'dark'] as const) {
-      await this.page.emulateMedia({ colorScheme, reducedMotion: 'reduce' })
-      // As a debugger would: the page's own policy lets no foreign script in.
-      await this.page.evaluate(await readFile(AXE, 'utf8'))
-      const { violations } = await this.page.evaluate<AxeResults>("axe.run({ resultTypes: ['violations'] })")
-      for (const { id, impact, nodes } of violations) {
-        if (impact === 'serious' || impact === 'critical')
-          found.push(`${colorScheme}: ${id}: ${nodes.map(node => node.html.slice(0, 150)).join(' | ')}`)
+    const before = this.page.viewportSize() as ViewportSize
+    for (const size of sizes) {
+      await this.page.setViewportSize(size)
+      for (const [name, look] of Object.entries(LOOKS)) {
+        await this.page.emulateMedia({ ...look, reducedMotion: 'reduce' })
+        // As a debugger would: the page's own policy lets no foreign script in.
+        await this.page.evaluate(await readFile(AXE, 'utf8'))
+        const { violations } = await this.page.evaluate<AxeResults>(
+          "axe.run({ resultTypes: ['violations'] })",
+        )
+        for (const { id, nodes } of violations)
+          found.push(
+            `${size.width} ${name}: ${id}: ${nodes.map(node => node.html.slice(0, 150)).join(' | ')}`,
+          )
       }
     }
-    await this.page.emulateMedia({ colorScheme: null, reducedMotion: null })
+    await this.page.emulateMedia({ colorScheme: null, forcedColors: null, reducedMotion: null })
+    await this.page.setViewportSize(before)
     return found
   }
 }

@@ -1,51 +1,9 @@
-import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
-import { fileURLToPath } from 'node:url'
-import { afterEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { answers as isMemcached } from '../../example-app/src/memcached/ask.ts'
 import { until } from '../support/until.ts'
-
-const MAIN = fileURLToPath(new URL('../../example-app/src/main.ts', import.meta.url))
-
-let app: ChildProcess | undefined
-
-afterEach(() => app?.kill('SIGKILL'))
-
-/** The example app from its command line, on free ports, and what it prints. */
-function start(args: string[], env: NodeJS.ProcessEnv = {}): { child: ChildProcess; output: () => string } {
-  let text = ''
-  const child = spawn(process.execPath, ['--import', 'tsx', MAIN, ...args], {
-    env: { ...process.env, PORT: '0', SESSION_SECRET: 'a secret of the tests, long enough', ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
-  for (const stream of [child.stdout, child.stderr]) stream?.on('data', chunk => (text += chunk))
-  app = child
-  return { child, output: () => text }
-}
-
-async function answers(url: string): Promise<boolean> {
-  return fetch(`${url}/health`).then(
-    response => response.ok,
-    () => false,
-  )
-}
-
-/** A browser with one cookie jar for all ports, as browsers have. */
-class Visitor {
-  readonly #cookies = new Map<string, string>()
-
-  async send(url: string, fields?: Record<string, string>): Promise<string> {
-    const cookie = Array.from(this.#cookies, pair => pair.join('=')).join('; ')
-    const body = fields === undefined ? {} : { method: 'POST', body: new URLSearchParams(fields) }
-    const response = await fetch(url, { ...body, redirect: 'manual', headers: { cookie } })
-    for (const line of response.headers.getSetCookie()) {
-      const [, name, value] = /^([^=]+)=([^;]*)/.exec(line) as unknown as [string, string, string]
-      this.#cookies.set(name, value)
-    }
-    return response.text()
-  }
-}
+import { answers, start, Visitor } from './command-line.ts'
 
 describe('npm start', () => {
   // Without memcached on the PATH, the demo runs on embedded servers.
@@ -55,7 +13,7 @@ describe('npm start', () => {
   ])('-- --demo: two processes share the sessions and the trouble, on %s', async (_, env) => {
     const { child, output } = start(['--demo'], env)
     const urls = await until(() => {
-      const found = output().match(/http:\/\/127\.0\.0\.1:\d+/g)
+      const found = output().match(/http:\/\/localhost:\d+/g)
       return child.exitCode !== null || found?.length === 2 ? found : null
     }, 20_000)
     const [one, other] = urls as unknown as [string, string]
@@ -80,7 +38,7 @@ describe('npm start', () => {
     ] as const) {
       await visitor.send(`${from}/trouble`, { server, do: 'stop' })
     }
-    expect(await visitor.send(`${one}/place`)).toContain('memcached does not answer')
+    expect(await visitor.send(`${one}/place`)).toMatch(/memcached on .* does not answer/)
     for (const [from, server] of [
       [one, home],
       [other, idle],
@@ -111,6 +69,16 @@ describe('npm start', () => {
     expect(await once(child, 'close')).toEqual([1, null])
     expect(output()).toContain(`Port ${port} is taken`)
     expect(output()).toContain(`PORT=${port + 1} npm start`)
+    other.close()
+  })
+
+  test('-- --demo says so of the demo, which takes two ports', async () => {
+    const other = createServer().listen(0, '127.0.0.1')
+    await once(other, 'listening')
+    const { port } = other.address() as AddressInfo
+    const { child, output } = start(['--demo'], { PORT: String(port) })
+    expect(await once(child, 'close')).toEqual([1, null])
+    expect(output()).toContain(`PORT=${port + 2} npm start -- --demo`)
     other.close()
   })
 

@@ -26,13 +26,27 @@ describe('the page of the example app', () => {
     await store.destroy(sid)
   })
 
-  test('deletes a value', async () => {
+  test('deletes a value, and takes that back', async () => {
     const visitor = await signedIn()
     await put(visitor, 'short-lived', '1').expect(303)
     expect((await visitor.get('/')).text).toContain('short-lived')
-    await post(visitor, '/values/delete', { key: 'short-lived' }).expect(303)
-    const { text } = await visitor.get('/')
-    expect(text).not.toContain('name="key" value="short-lived"')
+    const deleted = await post(visitor, '/values/delete', { key: 'short-lived' }).expect(200)
+    expect(deleted.text).toMatch(
+      /name="key" value="short-lived">\s*<input type="hidden" name="value" value="1">/,
+    )
+    expect((await visitor.get('/')).text).not.toContain('name="key" value="short-lived"')
+    await put(visitor, 'short-lived', '1').expect(303)
+    expect((await visitor.get('/')).text).toContain('name="key" value="short-lived"')
+  })
+
+  test('warns before another value is replaced, of each key anew', async () => {
+    const visitor = await signedIn()
+    await put(visitor, 'theme', '"dark"').expect(303)
+    await put(visitor, 'theme', '"light"').expect(409)
+    const warned = { value: '"light"', 'warned-key': 'theme', 'warned-was': '"dark"' }
+    await post(visitor, '/values', { ...warned, key: 'other' }).expect(303)
+    await post(visitor, '/values', { ...warned, key: 'theme' }).expect(303)
+    await post(visitor, '/values', { ...warned, key: 'theme', value: '"sepia"' }).expect(409)
   })
 
   test('says what is wrong with invalid JSON, and keeps what was typed', async () => {

@@ -5,6 +5,7 @@ import { createApp } from '../../example-app/src/app.ts'
 import { Embedded } from '../../example-app/src/memcached/embedded.ts'
 import type { OwnServer } from '../../example-app/src/memcached/own-server.ts'
 import { type Servers, startServers } from '../../example-app/src/servers.ts'
+import { createStore } from '../../example-app/src/store.ts'
 import { MemcachedStore } from '../../lib/index.ts'
 import { until } from '../support/until.ts'
 import { secret, serversAt, signIn } from './visitor.ts'
@@ -61,7 +62,7 @@ describe.each([
     expect((await stranger.get('/health').expect(200)).body.well).toBe(false)
     const page = await visitor.get('/').expect(503)
     expect(page.headers['retry-after']).toBe('2')
-    expect(page.text).toContain('memcached does not answer')
+    expect(page.text).toContain(`memcached on ${servers.addresses[0]} does not answer`)
     expect(page.text).toContain('http-equiv="refresh"')
     expect(page.text).toContain('value="bring-back"')
     const news = await visitor.get('/place').expect(200)
@@ -75,7 +76,7 @@ describe.each([
     const again = await signIn(app, 'Ada')
     expect((await again.get('/place').expect(200)).text).toContain('data-up="yes"')
     await cause('bring-back')
-    expect((await again.get('/').expect(200)).text).toContain('Your session is a dict')
+    expect((await again.get('/').expect(200)).text).toContain('Session data')
   })
 
   test('touches no server that is somebody else’s', async () => {
@@ -94,3 +95,22 @@ describe.each([
 function asServers(server: OwnServer): Servers {
   return { ...serversAt(server.address), own: [server], close: () => server.stop() }
 }
+
+test('of several servers, the one that is away is named, and so are those that go on', async () => {
+  const servers = await startServers(3)
+  const store = createStore(servers.addresses)
+  const app = createApp({ store, secret, servers })
+  const visitor = await signIn(app, 'Ada')
+  const news = async (): Promise<string> => (await visitor.get('/place').expect(200)).text
+  const home = /Home server<\/dt><dd><code>([^<]+)/.exec(await news())?.[1] as string
+  const trouble = { server: home, do: 'stop' }
+  await visitor.post('/trouble').type('form').send(trouble).expect(303)
+  const text = await news()
+  expect(text).toContain(`memcached on ${home}, where this session lives, does not answer`)
+  expect(text).toContain('The other 2 servers do')
+  expect(text.match(/holds this session/g)).toHaveLength(1)
+  expect(text).toMatch(new RegExp(`data-up="no">(?:(?!</li>)[^])*${home}(?:(?!</li>)[^])*holds this session`))
+  expect((await visitor.get('/').expect(503)).text).toContain(`memcached on ${home} does not answer`)
+  await store.close()
+  await servers.close()
+})

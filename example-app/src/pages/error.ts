@@ -10,7 +10,7 @@ export function errorPage({ status, title, message }: PageError, servers: readon
     // With scripts the page asks whether it is over; without, it is tried again.
     head: html`${status === 503 && html`<noscript><meta http-equiv="refresh" content="3;url=/"></noscript>`}`,
     body: html`
-      <div class="welcome error" data-status="${status}">
+      <div class="welcome alone error" data-status="${status}">
         <p class="status">${status}</p>
         <h1>${title}</h1>
         <p class="lead">${message}</p>

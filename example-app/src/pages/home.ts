@@ -1,17 +1,18 @@
 import type { UserSession } from 'express-session-memcached'
 import type { Health } from '../memcached/health.ts'
-import { colourName, type SignedIn } from '../session/data.ts'
+import type { Outcome } from '../overlap/proof.ts'
+import type { SignedIn } from '../session/data.ts'
 import type { Place } from '../session/place.ts'
 import { type Html, html } from './html.ts'
 import { layout } from './layout.ts'
 import { outageNotice } from './outage.ts'
 import { browsersPanel } from './panels/browsers.ts'
-import { type Overlap, overlapPanel } from './panels/overlap.ts'
+import { overlapPanel } from './panels/overlap.ts'
 import { placePanel } from './panels/place.ts'
 import { serversPanel } from './panels/servers.ts'
 import { type Invitation, sharePanel } from './panels/share.ts'
 import { tour } from './panels/tour.ts'
-import { type Draft, valuesPanel } from './panels/values.ts'
+import { type Deleted, type Draft, valuesPanel } from './panels/values.ts'
 
 /** All that the first page of somebody who is signed in shows. */
 export interface View {
@@ -29,9 +30,13 @@ export interface View {
   readonly servers: readonly Health[]
   /** Where sessions are kept, in words. */
   readonly description: string | undefined
-  readonly overlap?: Overlap | undefined
+  /** Of the last overlap test. */
+  readonly overlap: Outcome | undefined
   readonly draft?: Draft | undefined
   readonly editing?: string | undefined
+  readonly deleted?: Deleted | undefined
+  /** Names of browsers whose sessions were just ended. */
+  readonly signedOut?: readonly string[] | undefined
 }
 
 export function homePage(view: View): Html {
@@ -40,25 +45,21 @@ export function homePage(view: View): Html {
     title: `${view.session.user}’s session`,
     account: html`
       <span class="who"><span class="dot" data-colour="${browser?.colour}"></span>
-        <strong>${view.session.user}</strong> in ${colourName(browser)}</span>
+        <strong>${view.session.user}</strong> <span class="on">${browser?.name}</span></span>
       <form method="post" action="/sign-out"><button>Sign out</button></form>`,
     body: html`
-      <div class="intro">
-        <h1>${view.session.user}’s session</h1>
-        ${tour({ withLinks: true, withTrouble: view.servers.some(({ own }) => own) })}
-      </div>
+      <h1 class="title">${view.session.user}’s session</h1>
       ${outageNotice(undefined)}
-      <div class="columns" id="home" data-revision="${view.revision}">
-        <div class="stack">
-          ${valuesPanel(view)}
-          ${overlapPanel(view.overlap)}
-          ${placePanel(view.place)}
-        </div>
-        <div class="stack second">
+      <div class="panels" id="home" data-revision="${view.revision}">
+        ${overlapPanel({ outcome: view.overlap, runs: view.overlap === undefined, isPrimary: true })}
+        ${tour({ withLinks: true, withTrouble: view.servers.some(({ own }) => own) })}
+        ${valuesPanel(view)}
+        <div class="pair">
           ${sharePanel(view)}
           ${browsersPanel(view)}
-          ${serversPanel({ servers: view.servers, holders: view.place.holders, description: view.description })}
         </div>
+        ${placePanel(view.place)}
+        ${serversPanel({ servers: view.servers, holders: view.place.holders, description: view.description })}
       </div>`,
   })
 }

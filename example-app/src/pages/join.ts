@@ -14,7 +14,7 @@ export function joinPage({ code, problem, leaves }: Model): Html {
   return layout({
     title: 'Join a session',
     body: html`
-      <div class="welcome">
+      <div class="welcome alone">
         <h1>Join a session</h1>
         <p class="lead">Another browser shows a code. With it, this one comes into the same session:
           both see and change the same data.</p>

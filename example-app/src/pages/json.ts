@@ -36,10 +36,8 @@ export function prettyJson(value: Json, width = 60, indent = ''): string {
   return `${open}\n${parts.map(part => inner + part).join(',\n')}\n${indent}${close}`
 }
 
-export function kindOf(value: Json): string {
+/** In JSON's own words. */
+export function typeOf(value: Json): string {
   if (value === null) return 'null'
-  if (Array.isArray(value)) return 'list'
-  return { string: 'text', number: 'number', boolean: 'yes/no', object: 'object' }[
-    typeof value as 'string' | 'number' | 'boolean' | 'object'
-  ]
+  return Array.isArray(value) ? 'array' : typeof value
 }

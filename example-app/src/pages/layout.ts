@@ -21,6 +21,8 @@ export function layout({ title, account, body, head }: Page): Html {
   <title>${title} · express-session-memcached</title>
   <link rel="icon" href="/assets/icon.svg" type="image/svg+xml">
   <link rel="stylesheet" href="/assets/style.css">
+  <link rel="stylesheet" href="/assets/hero.css">
+  <link rel="stylesheet" href="/assets/session.css">
   <link rel="stylesheet" href="/assets/place.css">
   <script type="module" src="/assets/page.js"></script>
   <script type="module" src="/assets/live.js"></script>
@@ -33,6 +35,7 @@ export function layout({ title, account, body, head }: Page): Html {
     <div class="account">${account}</div>
   </header>
   <main id="main" tabindex="-1">
+    <div id="said" role="status"></div>
 ${body}
   </main>
   <footer class="bottom">

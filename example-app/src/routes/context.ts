@@ -1,6 +1,8 @@
 import type { Store } from 'express-session'
 import type { Codes } from '../join/codes.ts'
 import type { Watcher } from '../live/watcher.ts'
+import type { Proof } from '../overlap/proof.ts'
+import type { Reach } from '../reach/reach.ts'
 import type { BrowserCookie } from '../security/browser-cookie.ts'
 import type { Servers } from '../servers.ts'
 
@@ -12,4 +14,6 @@ export interface Context {
   /** Undefined where no memcached keeps them. */
   readonly codes: Codes | undefined
   readonly live: Watcher
+  readonly reach: Reach
+  readonly proof: Proof
 }

@@ -1,6 +1,7 @@
 import type { ErrorRequestHandler, NextFunction, Request, Response } from 'express'
-import { readHealth } from '../memcached/health.ts'
+import { type Outage, readOutage } from '../memcached/health.ts'
 import { errorPage } from '../pages/error.ts'
+import { whatIsAway } from '../pages/outage.ts'
 import { PageError } from '../pages/page-error.ts'
 import type { Context } from './context.ts'
 
@@ -15,22 +16,27 @@ export function errorHandler({ store, servers }: Context): ErrorRequestHandler {
       next(error)
       return
     }
-    const page = toPageError(error)
+    const outage = isOutage(error) ? await readOutage(error, store, servers) : undefined
+    const page = toPageError(error, outage)
     if (page.status === 500) console.error(error)
     if (page.status === 503) res.set('Retry-After', '2')
-    const health = page.status === 503 ? await readHealth(store, servers) : []
-    res.status(page.status).send(errorPage(page, health).source)
+    res.status(page.status).send(errorPage(page, outage?.away).source)
   }
 }
 
+/** No memcached answers, or not the one that is needed. */
+export function isOutage(error: unknown): boolean {
+  return (error as { status?: number }).status === 503
+}
+
 /** Errors of Express and of the store say which HTTP status fits them. */
-function toPageError(error: unknown): PageError {
+function toPageError(error: unknown, outage: Outage | undefined): PageError {
   if (error instanceof PageError) return error
   const { status, code } = error as { status?: number; code?: string }
-  if (status === 503)
+  if (outage !== undefined)
     return new PageError(
       503,
-      'memcached does not answer',
+      whatIsAway(outage.away),
       'Your session is kept there, so this page cannot be shown just now. Nothing hangs and nothing is half done: it comes back by itself as soon as memcached does.',
     )
   if (code === 'ERR_TOO_LARGE' || status === 413)

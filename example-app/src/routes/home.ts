@@ -10,14 +10,21 @@ import { onlyLook } from '../session/look.ts'
 import { findPlace } from '../session/place.ts'
 import type { Context } from './context.ts'
 
+const ENDED = 'Your session has ended: it was signed out from another browser, or it is not stored any more.'
+const SIGNED_OUT = 'Signed out. The session is deleted: its cookie opens nothing any more.'
+
 export function homeRoutes(context: Context): Router {
   return Router().get('/', async (req, res) => {
     const { session } = req
     if (!isSignedIn(session)) {
       // A cookie whose session is not there any more: say why. It stays until the next sign-in, because
       // a page may come here twice at once, and the second time is what is seen.
-      const ended = /(^|;\s*)session=/.test(req.get('cookie') ?? '')
-      res.send(signInPage({ ended }).source)
+      const notice = /(^|;\s*)session=/.test(req.get('cookie') ?? '')
+        ? ENDED
+        : 'signed-out' in req.query
+          ? SIGNED_OUT
+          : undefined
+      res.send(signInPage({ notice, isNew: true }).source)
       return
     }
     const { edit } = req.query
@@ -33,7 +40,7 @@ export async function showHome(
   req: Request,
   res: Response,
   session: SignedIn,
-  state: Pick<View, 'draft' | 'editing' | 'invitation' | 'overlap'> = {},
+  state: Pick<View, 'deleted' | 'draft' | 'editing' | 'invitation' | 'signedOut'> = {},
 ): Promise<void> {
   const sid = req.sessionID
   const [place, servers, logins] = await Promise.all([
@@ -51,6 +58,7 @@ export async function showHome(
     servers,
     description: context.servers?.description,
     logins,
+    overlap: context.proof.last,
     canInvite: context.codes !== undefined,
   }
   res.send(homePage(view).source)

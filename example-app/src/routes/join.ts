@@ -4,6 +4,8 @@ import { toString as qrCode } from 'qrcode'
 import { spelled } from '../join/codes.ts'
 import { Html } from '../pages/html.ts'
 import { joinPage } from '../pages/join.ts'
+import type { PhoneWay } from '../pages/panels/share.ts'
+import { baseForOthers } from '../reach/reach.ts'
 import { enterSession, saveSession } from '../session/access.ts'
 import { browserName } from '../session/browser-name.ts'
 import { freeColour, isSignedIn } from '../session/data.ts'
@@ -31,9 +33,11 @@ export function joinRoutes(context: Context): Router {
           return
         }
         const { code, until } = await context.codes.give(req.sessionID)
-        const link = `${req.protocol}://${req.get('host')}/join?code=${spelled(code)}`
-        const qr = new Html(await qrCode(link, { type: 'svg', margin: 2 }))
-        await showHome(context, req, res, session, { invitation: { code: spelled(code), until, link, qr } })
+        const phone = await phoneWay(baseForOthers(req, context.reach), spelled(code))
+        const { isOpen } = context.reach
+        await showHome(context, req, res, session, {
+          invitation: { code: spelled(code), until, phone, isOpen },
+        })
       })
       // Following a link changes nothing yet: programs that look at links would use up the code.
       .get('/join', (req, res) => {
@@ -49,6 +53,15 @@ export function joinRoutes(context: Context): Router {
           res.status(422).send(joinPage({ code: typed, problem: PROBLEMS[reason], ...leaving(req) }).source)
       })
   )
+}
+
+/** Where a phone finds the form with the code filled in, and that as a picture. */
+async function phoneWay(base: string | undefined, code: string): Promise<PhoneWay | undefined> {
+  if (base === undefined) return undefined
+  const link = `${base}/join?code=${code}`
+  // The picture is read off a screen: it needs no spare, and fewer squares are larger ones.
+  const qr = await qrCode(link, { type: 'svg', margin: 2, errorCorrectionLevel: 'L' })
+  return { link, qr: new Html(qr) }
 }
 
 async function enter(
@@ -80,7 +93,7 @@ function limited(): ReturnType<typeof rateLimit> {
     standardHeaders: 'draft-8',
     legacyHeaders: false,
     handler: (req, res) => {
-      const problem = 'That were many tries. Wait a minute, then ask for a new code.'
+      const problem = 'That was too many tries. Wait a minute, then ask for a new code.'
       res.status(429).send(joinPage({ code: field(req, 'code'), problem }).source)
     },
   })

@@ -1,41 +1,39 @@
 import { type Response, Router } from 'express'
-import session from 'express-session'
-import { type Progress, runContest, type Survivors } from '../overlap/contest.ts'
-import type { Overlap } from '../pages/panels/overlap.ts'
+import { rateLimit } from 'express-rate-limit'
+import type { Step } from '../overlap/proof.ts'
+import { PageError } from '../pages/page-error.ts'
+import { signInPage } from '../pages/sign-in.ts'
 import { isSignedIn } from '../session/data.ts'
 import type { Context } from './context.ts'
 import { showHome } from './home.ts'
 
+const RUNS_PER_MINUTE = 60
+
 /** A line of what the page's script reads while the test runs. */
-type News = ({ side: keyof Overlap } & (Progress | { survivors: Survivors })) | { problem: string }
+type News = Step | { readonly problem: string }
 
-/** The overlap test: with a script as lines of JSON while it runs, without one as the page with its outcome. */
+/** The overlap test, for everybody: with a script as lines of JSON while it runs, without one as the page with its outcome. */
 export function overlapRoutes(context: Context): Router {
-  let running: Promise<unknown> = Promise.resolve()
-
-  async function run(tell: (news: News) => void): Promise<Overlap> {
-    const sides = { here: context.store, ordinary: new session.MemoryStore() }
-    const contest = async (side: keyof Overlap): Promise<Survivors> => {
-      const survivors = await runContest(sides[side], progress => tell({ side, ...progress }))
-      tell({ side, survivors })
-      return survivors
+  return Router().post('/overlap', limited(), async (req, res) => {
+    if (req.accepts(['html', 'application/x-ndjson']) !== 'html') {
+      await stream(res, tell => context.proof.run(tell))
+      return
     }
-    return { here: await contest('here'), ordinary: await contest('ordinary') }
-  }
+    const overlap = await context.proof.run(() => {})
+    if (isSignedIn(req.session)) await showHome(context, req, res, req.session)
+    else res.send(signInPage({ overlap }).source)
+  })
+}
 
-  /** One at a time: it keeps the process busy. */
-  function runInTurn(tell: (news: News) => void): Promise<Overlap> {
-    const turn = running.then(() => run(tell))
-    running = turn.catch(() => {})
-    return turn
-  }
-
-  return Router().post('/overlap', async (req, res) => {
-    const { session } = req
-    if (!isSignedIn(session)) res.redirect(303, '/')
-    else if (req.accepts(['html', 'application/x-ndjson']) === 'html')
-      await showHome(context, req, res, session, { overlap: await runInTurn(() => {}) })
-    else await stream(res, runInTurn)
+/** Each run is a hundred requests of the app to itself. */
+function limited(): ReturnType<typeof rateLimit> {
+  return rateLimit({
+    windowMs: 60_000,
+    limit: RUNS_PER_MINUTE,
+    standardHeaders: 'draft-8',
+    legacyHeaders: false,
+    handler: (_req, _res, next) =>
+      next(new PageError(429, 'That was too many runs', 'Wait a minute, then run the test again.')),
   })
 }
 

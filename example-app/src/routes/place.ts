@@ -1,12 +1,15 @@
 import { type ErrorRequestHandler, type RequestHandler, Router } from 'express'
-import { readHealth } from '../memcached/health.ts'
+import { readHealth, readOutage } from '../memcached/health.ts'
 import { outageNotice } from '../pages/outage.ts'
+import { browserList } from '../pages/panels/browsers.ts'
 import { placeParts } from '../pages/panels/place.ts'
 import { serverList } from '../pages/panels/servers.ts'
 import { isSignedIn } from '../session/data.ts'
+import { loginsOf } from '../session/logins.ts'
 import { onlyLook } from '../session/look.ts'
 import { findPlace } from '../session/place.ts'
 import type { Context } from './context.ts'
+import { isOutage } from './errors.ts'
 
 /**
  * News for pages that are open: where the session is and how its servers are. It answers in an outage,
@@ -14,14 +17,14 @@ import type { Context } from './context.ts'
  */
 export function placeRoutes(context: Context, sessions: RequestHandler): Router {
   const outage: ErrorRequestHandler = async (error, req, res, next) => {
-    if ((error as { status?: number }).status !== 503) {
+    if (!isOutage(error)) {
       next(error)
       return
     }
     onlyLook(req)
-    const servers = await readHealth(context.store, context.servers)
-    const down = servers.filter(({ stats }) => !stats.reachable)
-    res.send(`${outageNotice(down)}${serverList(servers)}`)
+    const outage = await readOutage(error, context.store, context.servers)
+    const home = outage.away.length === 1 ? outage.away.map(({ stats }) => stats.address) : []
+    res.send(`${outageNotice(outage)}${serverList(outage.servers, home)}`)
   }
   const news: RequestHandler = async (req, res) => {
     const { session, sessionID } = req
@@ -31,11 +34,13 @@ export function placeRoutes(context: Context, sessions: RequestHandler): Router 
       res.status(204).end()
       return
     }
-    const [place, servers] = await Promise.all([
+    const [place, servers, logins] = await Promise.all([
       findPlace(context, sessionID, session),
       readHealth(context.store, context.servers),
+      loginsOf(context.store, session.user),
     ])
-    res.send(`${outageNotice(undefined)}${placeParts(place)}${serverList(servers, place.holders)}`)
+    const browsers = browserList({ logins, sid: sessionID, browser: context.browsers.read(req) })
+    res.send(`${outageNotice(undefined)}${placeParts(place)}${browsers}${serverList(servers, place.holders)}`)
   }
   return Router().get('/place', sessions, news, outage)
 }

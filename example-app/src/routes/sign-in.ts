@@ -1,36 +1,60 @@
-import { type Request, Router } from 'express'
+import { type Request, type Response, Router } from 'express'
+import { readOutage } from '../memcached/health.ts'
+import { whatIsAway } from '../pages/outage.ts'
 import { signInPage } from '../pages/sign-in.ts'
 import { destroySession, regenerateSession, saveSession } from '../session/access.ts'
 import { browserName } from '../session/browser-name.ts'
 import { freeColour } from '../session/data.ts'
+import { onlyLook } from '../session/look.ts'
 import type { Context } from './context.ts'
+import { isOutage } from './errors.ts'
 
 const LONGEST_NAME = 40
 
-export function signInRoutes({ browsers }: Context): Router {
+export function signInRoutes({ browsers, store, servers, proof }: Context): Router {
+  async function signIn(req: Request, res: Response, name: string): Promise<void> {
+    // A new id at every sign-in: one that somebody planted in this browser before is worth nothing.
+    await regenerateSession(req)
+    const browser = browsers.ensure(req, res)
+    req.session.user = name
+    req.session.values = {}
+    req.session.edits = {}
+    req.session.browsers = {
+      [browser]: { name: browserName(req.get('user-agent')), colour: freeColour([]) },
+    }
+    await saveSession(req)
+  }
+
+  /** The name that was typed stays. */
+  async function showOutage(req: Request, res: Response, name: string, error: unknown): Promise<void> {
+    const { away } = await readOutage(error, store, servers)
+    const problem = `${whatIsAway(away)}, so nobody can sign in there just now. Try again when it is back.`
+    onlyLook(req)
+    res
+      .status(503)
+      .set('Retry-After', '2')
+      .send(signInPage({ name, problem, away, overlap: proof.last }).source)
+  }
+
   return Router()
-    .post('/sign-in', async (req, res) => {
+    .post('/sign-in', async (req, res, next) => {
       const name = field(req, 'name').trim().replace(/\s+/g, ' ')
       const problem = nameProblem(name)
       if (problem !== undefined) {
-        res.status(422).send(signInPage({ name, problem }).source)
+        res.status(422).send(signInPage({ name, problem, overlap: proof.last }).source)
         return
       }
-      // A new id at every sign-in: one that somebody planted in this browser before is worth nothing.
-      await regenerateSession(req)
-      const browser = browsers.ensure(req, res)
-      req.session.user = name
-      req.session.values = {}
-      req.session.edits = {}
-      req.session.browsers = {
-        [browser]: { name: browserName(req.get('user-agent')), colour: freeColour([]) },
-      }
-      await saveSession(req)
-      res.redirect(303, '/')
+      const failure = await signIn(req, res, name).then(
+        () => undefined,
+        (error: unknown) => error,
+      )
+      if (failure === undefined) res.redirect(303, '/')
+      else if (isOutage(failure)) await showOutage(req, res, name, failure)
+      else next(failure)
     })
     .post('/sign-out', async (req, res) => {
       await destroySession(req)
-      res.clearCookie('session').redirect(303, '/')
+      res.clearCookie('session').redirect(303, '/?signed-out')
     })
 }
 

@@ -1,8 +1,8 @@
 import { type Request, type Response, Router } from 'express'
 import type { Draft } from '../pages/panels/values.ts'
 import { saveSession } from '../session/access.ts'
+import { browserLabel, capitalised } from '../session/browsers.ts'
 import {
-  colourName,
   deleteValue,
   isSignedIn,
   type Json,
@@ -26,7 +26,7 @@ export function valueRoutes(context: Context): Router {
         res.redirect(303, '/')
         return
       }
-      const input = readInput(req, session)
+      const input = readInput(req, session, context.browsers.read(req))
       if ('problem' in input) {
         await showProblem(context, req, res, session, input)
         return
@@ -37,24 +37,38 @@ export function valueRoutes(context: Context): Router {
     })
     .post('/values/delete', async (req, res) => {
       const { session } = req
-      if (isSignedIn(session)) {
-        deleteValue(session, field(req, 'key'), context.browsers.ensure(req, res))
-        await saveSession(req)
+      const key = field(req, 'key')
+      const value = isSignedIn(session) ? storedValue(session, key) : undefined
+      if (!isSignedIn(session) || value === undefined) {
+        res.redirect(303, '/')
+        return
       }
-      res.redirect(303, '/')
+      deleteValue(session, key, context.browsers.ensure(req, res))
+      await saveSession(req)
+      await showHome(context, req, res, session, { deleted: { key, value } })
     })
 }
 
 /** What was typed: a value to store, or a draft with what is wrong with it. */
-function readInput(req: Request, session: SignedIn): { key: string; value: Json } | Draft {
+function readInput(
+  req: Request,
+  session: SignedIn,
+  here: string | undefined,
+): { key: string; value: Json } | Draft {
   const key = field(req, 'key').trim()
   const draft = { key, text: field(req, 'value'), editing: field(req, 'edit') !== '' }
   const wrongKey = keyProblem(key)
   if (wrongKey !== undefined) return { ...draft, problem: wrongKey, about: 'key' }
   const input = field(req, 'as') === 'text' ? { value: draft.text } : readJson(draft.text)
   if ('problem' in input) return { ...draft, problem: input.problem, about: 'value' }
-  const conflict = conflictOf(session, key, field(req, 'was'), input.value)
+  const conflict = conflictOf(session, key, input.value, { was: expected(req, key), here })
   return conflict === undefined ? { key, value: input.value } : { ...draft, ...conflict, about: 'value' }
+}
+
+/** What whoever sent the form takes for stored: as it was opened for editing, as a warning said, else nothing. */
+function expected(req: Request, key: string): string {
+  if (field(req, 'edit') !== '') return field(req, 'was')
+  return field(req, 'warned-key') === key ? field(req, 'warned-was') : snapshot(undefined)
 }
 
 /**
@@ -65,15 +79,15 @@ function readInput(req: Request, session: SignedIn): { key: string; value: Json 
 function conflictOf(
   session: SignedIn,
   key: string,
-  was: string,
   value: Json,
+  { was, here }: { readonly was: string; readonly here: string | undefined },
 ): Pick<Draft, 'problem' | 'theirs'> | undefined {
   const stored = storedValue(session, key)
   const now = snapshot(stored)
-  if (was === '' || now === was || now === snapshot(value)) return undefined
+  if (now === was || now === snapshot(value)) return undefined
   if (was === snapshot(undefined))
     return { problem: `There is a “${key}” already. Save again to replace it.`, theirs: now }
-  const who = colourName(session.browsers[session.edits[key]?.by ?? ''])
+  const who = capitalised(browserLabel(session.browsers, session.edits[key]?.by, here))
   return stored === undefined
     ? { problem: `${who} deleted this meanwhile. Save again to put it back.`, theirs: now }
     : { problem: `${who} changed this meanwhile. Save again to replace it with yours.`, theirs: now }

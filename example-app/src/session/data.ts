@@ -38,7 +38,7 @@ export function isSignedIn(session: Partial<SessionData> | null | undefined): se
   return session?.user !== undefined && session.values !== undefined
 }
 
-/** Browsers are told apart by colours that have names. */
+/** Browsers are told apart by colour where their names are not at hand. */
 export const COLOURS = ['amber', 'teal', 'violet', 'rose', 'sky', 'lime', 'coral', 'indigo'] as const
 export type Colour = (typeof COLOURS)[number]
 
@@ -47,12 +47,6 @@ export function freeColour(browsers: Iterable<Browser>): Colour {
   const taken = Array.from(browsers, browser => browser.colour)
   const uses = (colour: Colour): number => taken.filter(other => other === colour).length
   return COLOURS.reduce((best, colour) => (uses(colour) < uses(best) ? colour : best))
-}
-
-/** "Amber"; a browser that the session does not know is another one. */
-export function colourName(browser: Browser | undefined): string {
-  if (browser === undefined) return 'Another browser'
-  return browser.colour.charAt(0).toUpperCase() + browser.colour.slice(1)
 }
 
 const LONGEST_KEY = 100

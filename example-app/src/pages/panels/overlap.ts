@@ -1,42 +1,55 @@
 import { REQUESTS, type Survivors } from '../../overlap/contest.ts'
+import type { Outcome } from '../../overlap/proof.ts'
 import { type Html, html } from '../html.ts'
 
-/** What the two stores kept; undefined before the first test. */
-export interface Overlap {
-  readonly here: Survivors
-  readonly ordinary: Survivors
+interface Model {
+  /** Undefined before the first test. */
+  readonly outcome: Outcome | undefined
+  /** Run by itself as soon as the page is there. */
+  readonly runs: boolean
+  /** The most important button of the page, under a title of its own; else the page's title is about it. */
+  readonly isPrimary: boolean
 }
 
-/** How many of many overlapping updates survive: in this store, and in an ordinary one. */
-export function overlapPanel(overlap: Overlap | undefined): Html {
+/** The proof, and what leads every page: how many of many overlapping updates survive, here and in an ordinary store. */
+export function overlapPanel({ outcome, runs, isPrimary }: Model): Html {
   return html`
-    <section class="panel" id="overlap" aria-labelledby="overlap-title">
+    <section class="panel hero" id="overlap" aria-labelledby="overlap-title" ${runs && html`data-runs`}>
       <header>
-        <h2 id="overlap-title">Does it lose an update?</h2>
-        <p>${REQUESTS} requests read one session, and only then each saves it with an update of its own.
-          Most stores keep what was saved last, and drop the rest.</p>
+        <h2 id="overlap-title" ${!isPrimary && html`class="visually-hidden"`}>${REQUESTS} requests change one session at once</h2>
+        <p>Each request reads the session, waits until all have read it, then saves an update of its own. It really runs, on this machine.</p>
       </header>
       <div class="sides">
-        ${side('here', 'This store, on memcached', overlap?.here)}
-        ${side('ordinary', 'express-session’s MemoryStore', overlap?.ordinary)}
+        ${side('here', html`express-session-memcached`, 'this store', outcome?.here)}
+        ${side('ordinary', html`MemoryStore`, 'express-session’s own', outcome?.ordinary)}
       </div>
-      <form id="overlap-form" method="post" action="/overlap">
-        <button>Fire ${REQUESTS} requests at once</button>
-        <p class="hint" id="overlap-status" role="status"></p>
-      </form>
+      <p class="hint">connect-redis, connect-memcached, connect-memjs and memorystore keep 1 of ${REQUESTS}, too: the last to save wins.</p>
+      <div class="hero-foot">
+        <form id="overlap-form" method="post" action="/overlap">
+          <button ${isPrimary && html`class="primary"`}>${isPrimary ? `Fire ${REQUESTS} requests at once` : 'Run it again'}</button>
+          <p class="hint" id="overlap-status" role="status"></p>
+        </form>
+        <p class="install"><code id="install">npm install <span>express-session-memcached</span></code><button class="quiet" data-copy="install">Copy<span class="visually-hidden"> the command</span></button></p>
+      </div>
     </section>`
 }
 
-function side(id: string, name: string, survivors: Survivors | undefined): Html {
-  const words = survivors === undefined ? 'not run yet' : `${survivors.length} of ${REQUESTS} survived`
+function side(id: keyof Outcome, name: Html, what: string, survivors: Survivors | undefined): Html {
   const cells = Array.from({ length: REQUESTS }, (_, n) => {
     const state = survivors && (survivors.includes(n) ? 'kept' : 'lost')
-    return html`<rect x="${n * 10 + 1}" y="1" width="8" height="24" rx="1.5" ${state && html`class="${state}"`}/>`
+    return html`<g ${state && html`class="${state}"`}><rect x="${n * 10 + 1}" y="1" width="8" height="30"/><path d="M${n * 10 + 3} 12.5l4 7m0-7l-4 7"/></g>`
   })
   return html`
     <div class="side" id="overlap-${id}">
-      <h3>${name}</h3>
-      <strong class="side-words">${words}</strong>
-      <svg viewBox="0 0 ${REQUESTS * 10} 26" preserveAspectRatio="none" role="img" aria-label="${name}: ${words}">${cells}</svg>
+      <h3>${name} <small>${what}</small></h3>
+      <p class="score">${score(survivors)}</p>
+      <svg viewBox="0 0 ${REQUESTS * 10} 32" preserveAspectRatio="none" aria-hidden="true">${cells}</svg>
     </div>`
+}
+
+/** The script writes the same. */
+function score(survivors: Survivors | undefined): Html {
+  if (survivors === undefined) return html`<span>not run yet</span>`
+  const lost = REQUESTS - survivors.length
+  return html`<strong>${survivors.length} of ${REQUESTS}</strong> <span class="${lost > 0 && 'loss'}">${lost > 0 ? `${lost} lost` : 'none lost'}</span>`
 }

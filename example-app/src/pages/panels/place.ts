@@ -9,12 +9,18 @@ export function placePanel(place: Place): Html {
     <section class="panel" id="where" aria-labelledby="where-title">
       <header>
         <h2 id="where-title">Where it lives</h2>
-        <p>One item in memcached. Any language that speaks to memcached can read it: it is plain JSON.</p>
+        <p>One item in memcached, in plain JSON: any language that speaks to memcached can read it.</p>
       </header>
-      ${lifeRing(place.life)}
-      <div id="place" data-live>${placeFacts(place)}</div>
-      <h3>As it is stored</h3>
-      ${rawText(place)}
+      <div class="place">
+        <div>
+          ${lifeRing(place.life)}
+          <div id="place" data-live>${placeFacts(place)}</div>
+        </div>
+        <div>
+          <h3>As it is stored</h3>
+          ${rawText(place)}
+        </div>
+      </div>
     </section>`
 }
 
@@ -28,8 +34,8 @@ function placeFacts({ key, holders: [home, ...copies], bytes }: Place): Html {
     <dl class="facts">
       <div><dt>Key</dt><dd><code>${key}</code></dd></div>
       <div><dt>Home server</dt><dd>${home === undefined ? 'not known' : html`<code>${home}</code>`}</dd></div>
-      <div><dt>Copies on further servers</dt><dd>${copies.length === 0 ? 'none' : html`<code>${copies.join(', ')}</code>`}</dd></div>
-      <div><dt>Size</dt><dd>${bytes.toLocaleString('en')} bytes</dd></div>
+      <div><dt>Size</dt><dd>${bytes.toLocaleString('en')} ${bytes === 1 ? 'byte' : 'bytes'}</dd></div>
+      ${copies.length > 0 && html`<div><dt>Copies on further servers</dt><dd><code>${copies.join(', ')}</code></dd></div>`}
     </dl>`
 }
 
@@ -50,8 +56,9 @@ function lifeRing(life: Life | undefined): Html {
       </svg>
       <div>
         <h3>Remaining life</h3>
-        <p class="hint">Every visit gives it ${inMinutes(life.whole)} again. This page looks without visiting, so it runs down while you watch.</p>
-        <a class="button" id="visit" href="/" data-swap>Visit now</a>
+        <p class="hint when-up">Every visit gives it ${inMinutes(life.whole)} again. This page looks without visiting, so it runs down while you watch.</p>
+        <p class="hint when-away">Not known while its server does not answer.</p>
+        <a class="button" id="visit" href="/" data-swap data-then="visit">Visit now</a>
       </div>
     </div>`
 }

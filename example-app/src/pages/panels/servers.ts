@@ -20,6 +20,7 @@ export function serversPanel({ servers, holders, description }: Model): Html | f
         <p>memcached’s own figures, of all that use it. ${troubleHint(servers)}</p>
       </header>
       ${serverList(servers, holders)}
+      <p class="said" id="servers-said" role="status"></p>
       ${description !== undefined && html`<p class="hint origin">Sessions are kept in ${description}</p>`}
     </section>`
 }
@@ -63,14 +64,13 @@ export function troubleButtons(address: string, up: boolean, id?: string): Html 
 
 function charts(stats: ServerStats): Html {
   const { hits, misses, bytes, limit, connections, connectionLimit, evictions, items } = stats
-  const reads = hits + misses
   return html`
     <div class="charts">
       ${gauge('Memory', bytes, limit, `${size(bytes)} of ${size(limit)}`)}
-      ${gauge('Hit rate', hits, reads, reads === 0 ? 'no reads yet' : `${percent(hits, reads)} of ${reads.toLocaleString('en')}`)}
       ${gauge('Connections', connections, connectionLimit, `${connections} of ${connectionLimit.toLocaleString('en')}`)}
     </div>
     <dl class="figures">
+      <div><dt>Hit rate</dt><dd>${hitRate(hits, hits + misses)}</dd></div>
       <div><dt>Items</dt><dd>${items.toLocaleString('en')}</dd></div>
       <div><dt>Evictions</dt><dd>${evictions.toLocaleString('en')}</dd></div>
       <div><dt>Up for</dt><dd>${duration(stats.uptime)}</dd></div>
@@ -78,16 +78,27 @@ function charts(stats: ServerStats): Html {
     </dl>`
 }
 
-/** A bar with what it says in words; a little of something is never drawn as nothing. */
+/** A bar of something that must not get full, and what it says in words; a little is never drawn as nothing. */
 function gauge(name: string, part: number, whole: number, words: string): Html {
-  const width = part <= 0 || whole <= 0 ? 0 : Math.max(Math.min(part / whole, 1) * 100, 1.5)
+  const share = part <= 0 || whole <= 0 ? 0 : Math.min(part / whole, 1)
+  const width = share === 0 ? 0 : Math.max(share * 100, 1.5)
   return html`
-    <div class="gauge">
+    <div class="gauge" data-level="${share >= FULL ? 'full' : share >= NEARLY_FULL ? 'nearly-full' : 'fine'}">
       <span class="gauge-name">${name}</span> <span class="gauge-words">${words}</span>
       <svg viewBox="0 0 100 6" preserveAspectRatio="none" aria-hidden="true">
         <rect class="track" width="100" height="6" rx="1"/><rect class="part" width="${width.toFixed(1)}" height="6" rx="1"/>
       </svg>
     </div>`
+}
+
+const NEARLY_FULL = 0.75
+const FULL = 0.9
+
+/** Good when it is full, so it is no bar beside those that are bad then. */
+function hitRate(hits: number, reads: number): string {
+  if (reads === 0) return 'no reads yet'
+  if (hits === 0) return 'no hits yet'
+  return `${percent(hits, reads)} of ${reads.toLocaleString('en')} reads`
 }
 
 function percent(part: number, whole: number): string {

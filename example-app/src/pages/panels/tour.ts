@@ -14,11 +14,6 @@ const STEPS: readonly Step[] = [
     text: 'Open it on a phone or in a private window: both change it, live.',
     anchor: 'share-title',
   },
-  {
-    title: 'Nothing is lost',
-    text: 'Fire 50 requests at once, here and at an ordinary store.',
-    anchor: 'overlap',
-  },
 ]
 
 const TROUBLE: Step = {

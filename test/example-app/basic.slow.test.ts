@@ -1,0 +1,61 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readFile } from 'node:fs/promises'
+import { type AddressInfo, createServer } from 'node:net'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { EmbeddedMemcached } from '../../lib/embedded/index.ts'
+import { until } from '../support/until.ts'
+import { Visitor } from './command-line.ts'
+
+const path = (of: string): string => fileURLToPath(new URL(`../../${of}`, import.meta.url))
+const read = (of: string): Promise<string> => readFile(path(of), 'utf8')
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  return port
+}
+
+describe('examples/basic', () => {
+  test.each(['server.mjs', 'server.mts'])('%s counts visits, and goes on after a restart', async file => {
+    const memcached = await EmbeddedMemcached.start()
+    onTestFinished(() => memcached.stop())
+    const port = await freePort()
+    const url = `http://127.0.0.1:${port}/`
+    const visitor = new Visitor()
+    for (const round of [0, 1]) {
+      const server = spawn(process.execPath, ['--import', 'tsx', path(`examples/basic/${file}`)], {
+        env: { ...process.env, PORT: String(port), MEMCACHED_SERVERS: memcached.address },
+        stdio: 'ignore',
+      })
+      onTestFinished(() => void server.kill('SIGKILL'))
+      await until(
+        () =>
+          fetch(url).then(
+            ({ ok }) => ok,
+            () => false,
+          ),
+        20_000,
+      )
+      for (const visit of [1, 2]) {
+        expect(await visitor.send(url)).toBe(`You have been here ${round * 2 + visit} times`)
+      }
+      const ended = once(server, 'exit')
+      server.kill('SIGKILL')
+      await ended
+    }
+  })
+
+  test('is what the README shows', async () => {
+    const [readme, js, ts] = await Promise.all(
+      ['README.md', 'examples/basic/server.mjs', 'examples/basic/server.mts'].map(read),
+    )
+    expect(readme).toContain(`\`\`\`js\n${js}\`\`\``)
+    const augmentation = /```ts\n(declare module[^`]*)```/.exec(readme as string)?.[1] as string
+    expect((ts as string).replace(`${augmentation}\n`, '')).toBe(js)
+  })
+})
