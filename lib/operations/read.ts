@@ -37,7 +37,7 @@ export function sessionIn(
   record: SessionRecord,
   seenAt: number,
 ): SessionData | null {
-  const session = living(context, sid, record)
+  const session = living(context, sid, record, seenAt)
   if (session !== null) {
     const user = knownUser(context.settings, session)
     attachRevision(session, new Revision(context.sessions, sid, record, seenAt, user))
@@ -46,10 +46,15 @@ export function sessionIn(
 }
 
 /** The session in a record; null where there is none, or it is over. Tells of what is none. */
-export function living(context: Context, sid: string, record: SessionRecord): SessionData | null {
+export function living(
+  context: Context,
+  sid: string,
+  record: SessionRecord,
+  askedAt?: number,
+): SessionData | null {
   if (record.kind !== 'stored' && record.kind !== 'corrupt') return null
   const session = record.kind === 'stored' ? context.codec.decode(record.text) : null
-  const state = session === null ? 'invalid' : context.expiry.judge(session)
+  const state = session === null ? 'invalid' : context.expiry.judge(session, askedAt)
   if (state === 'invalid') {
     context.counts.corrupt++
     context.emit('corrupt', sid)

@@ -91,8 +91,11 @@ export class Expiry {
    * What the cookie's date says of a session that was read: the storage's own clock has whole seconds, the
    * cookie has milliseconds. A `ttl` function stands above the cookie: then the storage decides alone. With
    * a cookie that is invalid express-session could neither answer the request nor save the session.
+   *
+   * @param askedAt - when it was asked for (`performance.now()`), where that is not now: it is over only if it was
+   *   over by then, since others may have renewed it while the answer was on its way.
    */
-  judge(session: SessionData): 'alive' | 'over' | 'invalid' {
+  judge(session: SessionData, askedAt?: number): 'alive' | 'over' | 'invalid' {
     if (!this.#works(session.cookie)) return 'invalid'
     const expires: unknown = session.cookie.expires
     // Comparing two ISO strings costs nothing, parsing a date 0.2 µs of a read of 3.
@@ -100,7 +103,9 @@ export class Expiry {
     const time = expiresOf(session.cookie)
     if (Number.isNaN(time)) return 'invalid'
     if (time === undefined || typeof this.#ttl === 'function') return 'alive'
-    return time + this.#slack(session.cookie, time, 0) <= Date.now() ? 'over' : 'alive'
+    // Whole milliseconds, as the other clock counts.
+    const ago = askedAt === undefined ? 0 : Math.floor(performance.now() - askedAt)
+    return time + this.#slack(session.cookie, time, 0) <= Date.now() - ago ? 'over' : 'alive'
   }
 
   #works(cookie: SessionData['cookie']): boolean {
