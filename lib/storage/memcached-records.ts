@@ -4,11 +4,11 @@ import { NOT_FOUND, OK, type Reply } from '../memcached/reply.ts'
 import { expiration } from './expiration.ts'
 import { MAX_OVERHEAD } from './limits.ts'
 import { noVersions } from './no-versions.ts'
-import { Elsewhere, type Version } from './record.ts'
-import { Relocation } from './relocation.ts'
+import type { Version } from './record.ts'
+import { Placed, Relocation } from './relocation.ts'
 import { replied } from './replied.ts'
 import type { DeleteOutcome, Records, SideRecord, WriteOutcome } from './storage.ts'
-import { MOVED, type StoredForm } from './stored-form.ts'
+import type { StoredForm } from './stored-form.ts'
 
 /** Where a record lies. */
 export interface Place {
@@ -37,19 +37,12 @@ export class MemcachedRecords implements Records {
 
   async read(name: string): Promise<SideRecord | null> {
     const { key, beside, others } = this.#place(name)
+    if (others.length > 0) return this.#find(key, others)
     const home = this.#cluster.home(beside)
     const reply = await replied(done => home.get(key, done))
-    if (reply.status === OK && reply.version === null) throw noVersions(home.address)
-    const isMoved = others.length > 0 && (reply.flags & MOVED) !== 0
-    if (reply.status !== NOT_FOUND && !isMoved) return this.#record(key, reply, reply.version)
-    const found = others.length === 0 ? null : await this.#relocation.find(key, others)
-    if (found === null) return null
-    const { version } = found.reply
-    return this.#record(
-      found.key,
-      found.reply,
-      found.key === key ? version : new Elsewhere(found.key, version),
-    )
+    if (reply.status === NOT_FOUND) return null
+    if (reply.version === null) throw noVersions(home.address)
+    return { text: await this.#text(key, reply), version: reply.version }
   }
 
   async write(
@@ -63,12 +56,15 @@ export class MemcachedRecords implements Records {
       this.#form.item(place, text, flags, expiration(milliseconds))
     const version = over === null ? null : await this.#versionOf(name, over)
     if (version === 'changed' || version === 'missing') return version
-    if (version instanceof Elsewhere) return outcome(text, await this.#relocation.move(key, version, make))
+    if (version instanceof Placed) {
+      const { reply, placed } = await this.#relocation.write(key, version, make)
+      return outcome(text, reply, placed)
+    }
     const item = await make(key, 0)
     const mode = over === null ? 'add' : 'replace'
     const home = this.#cluster.home(beside)
     const reply = await replied(done => home.write(mode, item, version as CasToken | null, done))
-    return outcome(text, reply)
+    return outcome(text, reply, reply.version)
   }
 
   async delete(name: string, over: SideRecord): Promise<DeleteOutcome> {
@@ -88,14 +84,22 @@ export class MemcachedRecords implements Records {
     return stored.text === text && stored.version !== null ? stored.version : 'changed'
   }
 
-  async #record(key: string, reply: Reply, version: Version | null): Promise<SideRecord> {
-    // What is none of ours holds nothing, and may be written over.
-    return { text: (await this.#form.text(key, reply)) ?? '', version }
+  async #find(key: string, others: readonly string[]): Promise<SideRecord | null> {
+    const found = await this.#relocation.find(key, others)
+    if (found === null) return null
+    const text = await this.#text(found.key, found.reply)
+    return { text, version: Placed.of(found.key, found.reply) }
+  }
+
+  /** What is none of ours holds nothing, and may be written over. */
+  async #text(key: string, reply: Reply): Promise<string> {
+    return (await this.#form.text(key, reply)) ?? ''
   }
 }
 
-function outcome(text: string, reply: Reply): WriteOutcome {
-  return reply.status === OK ? { text, version: reply.version } : refusal(reply)
+function outcome(text: string, reply: Reply, version: Version | null): WriteOutcome {
+  if (reply.status !== OK) return refusal(reply)
+  return { text, version: reply.version === null ? null : version }
 }
 
 function refusal({ status }: Reply): 'changed' | 'missing' {

@@ -1,17 +1,6 @@
 /** Which state of a record was read or written. Known to the storage that gave it alone. */
 export type Version = object
 
-/** The version of what lies under another key than its own, or was marked as moved there. */
-export class Elsewhere {
-  readonly key: string
-  readonly version: Version | null
-
-  constructor(key: string, version: Version | null) {
-    this.key = key
-    this.version = version
-  }
-}
-
 /**
  * What lies under a session's id:
  *

@@ -1,9 +1,9 @@
-import type { Reply } from '../memcached/reply.ts'
+import type { Version as CasToken } from '../memcached/node.ts'
 import { NOT_FOUND, OK } from '../memcached/reply.ts'
 import type { Keys } from './keys.ts'
 import type { MemcachedSessions } from './memcached-sessions.ts'
-import { Elsewhere, SessionRecord } from './record.ts'
-import type { Relocation } from './relocation.ts'
+import { SessionRecord } from './record.ts'
+import { Placed, type Relocation } from './relocation.ts'
 import type { RecordCallback, ScannedRecord, Sessions } from './storage.ts'
 import type { StoredForm } from './stored-form.ts'
 
@@ -26,42 +26,24 @@ export class RelocatedSessions implements Sessions {
   }
 
   read(sid: string, done: RecordCallback): void {
-    this.#sessions.read(sid, (error, record) => {
-      const isHere = record?.kind !== 'missing' && !(record?.version instanceof Elsewhere)
-      if (error !== null || isHere) done(error, record)
-      else settle(this.#find(sid), done)
-    })
+    settle(this.#find(sid), done)
   }
 
   write(sid: string, text: string, milliseconds: number, over: SessionRecord, done: RecordCallback): void {
-    const key = this.#keys.of(sid)
     const { version } = over
-    if (version instanceof Elsewhere && version.key !== key) {
-      settle(this.#move(sid, text, milliseconds, version), done)
-      return
-    }
-    if (over.kind !== 'unknown') {
-      this.#sessions.write(sid, text, milliseconds, here(over), done)
-      return
-    }
-    this.#sessions.write(sid, text, milliseconds, over, (error, record) => {
-      if (error !== null) done(error, null)
-      else
-        settle(
-          this.#deleteOthers(sid).then(() => record),
-          done,
-        )
-    })
+    if (version instanceof Placed) settle(this.#write(sid, text, milliseconds, version), done)
+    else settle(this.#create(sid, text, milliseconds, over), done)
   }
 
   writeTombstone(sid: string, revokedAt: string, over: SessionRecord, done: RecordCallback): void {
-    const { version } = over
-    if (over.kind === 'unknown') {
-      settle(this.#destroyAll(sid, revokedAt), done)
-      return
+    const { kind, version } = over
+    if (version instanceof Placed) {
+      this.#sessions.destroyAt(version.key, revokedAt, new SessionRecord(kind, '', version.version), done)
+    } else if (kind === 'unknown') {
+      settle(this.#destroyEverywhere(sid, revokedAt), done)
+    } else {
+      this.#sessions.destroyAt(this.#keys.of(sid), revokedAt, over, done)
     }
-    const key = version instanceof Elsewhere ? version.key : this.#keys.of(sid)
-    this.#sessions.destroyAt(key, revokedAt, here(over), done)
   }
 
   check(sid: string, text: string): void {
@@ -77,54 +59,49 @@ export class RelocatedSessions implements Sessions {
   }
 
   async #find(sid: string): Promise<SessionRecord> {
-    const key = this.#keys.of(sid)
-    const found = await this.#relocation.find(key, this.#keys.othersOf(sid))
+    const found = await this.#relocation.find(this.#keys.of(sid), this.#keys.othersOf(sid))
     if (found === null) return SessionRecord.MISSING
-    const record = await this.#form.record(found.key, found.reply)
-    const { version } = found.reply
-    if (found.key === key) return record
-    return new SessionRecord(record.kind, record.text, new Elsewhere(found.key, version))
+    const { kind, text } = await this.#form.record(found.key, found.reply)
+    return new SessionRecord(kind, text, Placed.of(found.key, found.reply))
   }
 
-  async #move(
+  async #write(sid: string, text: string, milliseconds: number, over: Placed): Promise<SessionRecord | null> {
+    const { reply, placed } = await this.#relocation.write(this.#keys.of(sid), over, (key, flags) =>
+      this.#sessions.item(key, sid, text, milliseconds, flags),
+    )
+    if (reply.status === NOT_FOUND) return SessionRecord.MISSING
+    if (reply.status !== OK) return null
+    return new SessionRecord('stored', text, reply.version === null ? null : placed)
+  }
+
+  /** Under its own key, and no other. */
+  async #create(
     sid: string,
     text: string,
     milliseconds: number,
-    from: Elsewhere,
+    over: SessionRecord,
   ): Promise<SessionRecord | null> {
-    const reply: Reply = await this.#relocation.move(this.#keys.of(sid), from, (key, flags) =>
-      this.#sessions.item(key, sid, text, milliseconds, flags),
+    const record = await called(done => this.#sessions.write(sid, text, milliseconds, over, done))
+    if (over.kind === 'unknown') await this.#relocation.deleteAll(this.#keys.othersOf(sid))
+    if (record === null || record.version === null) return record
+    const placed = new Placed(this.#keys.of(sid), record.version as CasToken, 0)
+    return new SessionRecord(record.kind, record.text, placed)
+  }
+
+  async #destroyEverywhere(sid: string, revokedAt: string): Promise<SessionRecord | null> {
+    const [own] = await Promise.all(
+      [this.#keys.of(sid), ...this.#keys.othersOf(sid)].map(key =>
+        called(done => this.#sessions.destroyAt(key, revokedAt, SessionRecord.UNKNOWN, done)),
+      ),
     )
-    if (reply.status === OK) return new SessionRecord('stored', text, reply.version)
-    return reply.status === NOT_FOUND ? SessionRecord.MISSING : null
-  }
-
-  /** Under its own key at last: whoever finds nothing there has looked under the others. */
-  async #destroyAll(sid: string, revokedAt: string): Promise<SessionRecord | null> {
-    const [last] = await Promise.all(
-      [this.#keys.of(sid), ...this.#keys.othersOf(sid)].map(key => this.#destroyAt(key, revokedAt)),
-    )
-    return last as SessionRecord | null
-  }
-
-  #destroyAt(key: string, revokedAt: string): Promise<SessionRecord | null> {
-    return new Promise((resolve, reject) => {
-      this.#sessions.destroyAt(key, revokedAt, SessionRecord.UNKNOWN, (error, record) => {
-        if (error === null) resolve(record)
-        else reject(error)
-      })
-    })
-  }
-
-  #deleteOthers(sid: string): Promise<void> {
-    return this.#relocation.deleteAll(this.#keys.othersOf(sid))
+    return own as SessionRecord | null
   }
 }
 
-/** A record with the version that a server knows. */
-function here(record: SessionRecord): SessionRecord {
-  const { kind, text, version } = record
-  return version instanceof Elsewhere ? new SessionRecord(kind, text, version.version) : record
+function called(start: (done: RecordCallback) => void): Promise<SessionRecord | null> {
+  return new Promise((resolve, reject) => {
+    start((error, record) => (error === null ? resolve(record) : reject(error)))
+  })
 }
 
 function settle(promise: Promise<SessionRecord | null>, done: RecordCallback): void {

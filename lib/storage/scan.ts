@@ -4,7 +4,7 @@ import { OK, type Reply } from '../memcached/reply.ts'
 import type { ListedItem } from '../memcached/walk.ts'
 import type { Keys } from './keys.ts'
 import { type Choose, pages } from './pages.ts'
-import { Elsewhere, type Version } from './record.ts'
+import { Placed } from './relocation.ts'
 import { fromEach, onEach } from './side-by-side.ts'
 import type { ScannedRecord } from './storage.ts'
 import { MOVED, nameIn, type StoredForm, toRecord } from './stored-form.ts'
@@ -106,14 +106,12 @@ export class Scan {
 
   #take(key: string, reply: Reply, askedAt: number, take: (scanned: ScannedRecord | null) => void): void {
     const { status, flags, version } = reply
+    const placed = Placed.of(key, reply)
     const done = (text: string | null): void => {
       const sid = this.#keys.isHashed(key) ? nameIn(text, flags) : this.#keys.idIn(key)
-      const seen = sid === undefined || (flags & MOVED) !== 0 ? undefined : this.#seen(sid, key, version)
-      take(
-        sid === undefined || seen === undefined
-          ? null
-          : { sid, record: toRecord(text, flags, seen), askedAt },
-      )
+      const isSeen = sid !== undefined && (flags & MOVED) === 0 && this.#isSeen(sid, key)
+      const known = this.#keys.hasOthers ? placed : version
+      take(isSeen ? { sid, record: toRecord(text, flags, known), askedAt } : null)
     }
     const text = status === OK ? this.#form.text(key, reply) : null
     if (status !== OK) take(null)
@@ -121,12 +119,11 @@ export class Scan {
     else done(text)
   }
 
-  /** The version of what lies there, if that is where `get` looks for this session. */
-  #seen(sid: string, key: string, version: Version | null): Version | null | undefined {
+  /** Is that where `get` looks for this session? */
+  #isSeen(sid: string, key: string): boolean {
     const keys = this.#keys
     const isOwn = (!keys.hashesAll && !keys.isHashed(key)) || keys.of(sid) === key
-    if (isOwn) return version
-    return keys.othersOf(sid).includes(key) ? new Elsewhere(key, version) : undefined
+    return isOwn || keys.othersOf(sid).includes(key)
   }
 }
 

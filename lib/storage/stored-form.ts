@@ -3,7 +3,7 @@ import { NOT_FOUND, type Reply } from '../memcached/reply.ts'
 import { compress, compressNow, decompress } from './compression.ts'
 import { Keyring, SEAL_BYTES } from './encryption.ts'
 import { MAX_KEY } from './limits.ts'
-import { Elsewhere, SessionRecord, type Version } from './record.ts'
+import { SessionRecord, type Version } from './record.ts'
 
 /*
  * Flags of a stored item. Plain JSON has 0, so that other languages read it as it is. Ours are high
@@ -109,8 +109,7 @@ export class StoredForm {
   record(key: string, reply: Reply): SessionRecord | Promise<SessionRecord> {
     if (reply.status === NOT_FOUND) return SessionRecord.MISSING
     const text = this.text(key, reply)
-    const { flags } = reply
-    const version = (flags & MOVED) === 0 ? reply.version : new Elsewhere(key, reply.version)
+    const { flags, version } = reply
     return text instanceof Promise
       ? text.then(late => toRecord(late, flags, version))
       : toRecord(text, flags, version)
