@@ -5,10 +5,10 @@ export function pause(milliseconds: number): Promise<void> {
 
 /** Waits before another attempt, the first being 0: for a random part of what doubles, up to the longest. */
 export function backOff(attempt: number, longest: number): Promise<void> {
-  return pause(backOffTime(attempt, 1, longest))
+  return pause(Math.random() * doubled(attempt, 1, longest))
 }
 
-/** The same in milliseconds, for who waits by other means; doubled from `first` on. */
-export function backOffTime(attempt: number, first: number, longest: number): number {
-  return Math.random() * Math.min(first * 2 ** attempt, longest)
+/** Doubled with each attempt, the first being 0, up to the most. */
+export function doubled(attempt: number, first: number, most: number): number {
+  return Math.min(first * 2 ** attempt, most)
 }

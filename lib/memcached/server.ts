@@ -1,6 +1,6 @@
 import { AsyncResource } from 'node:async_hooks'
 import { ConnectionLostError, closedError, MemcachedStoreError } from '../errors.ts'
-import { backOffTime } from '../pause.ts'
+import { doubled } from '../pause.ts'
 import type { ProtocolName } from './address.ts'
 import { Clock } from './clock.ts'
 import { Connection } from './connection.ts'
@@ -224,7 +224,7 @@ export class Server {
   #markDown(error: MemcachedStoreError): void {
     this.#down = error
     this.#protocol = this.#options.address.protocol ?? null
-    this.#probeIn(backOffTime(this.#misses++, FIRST_PROBE, LAST_PROBE))
+    this.#probeIn(doubled(this.#misses++, FIRST_PROBE, LAST_PROBE) * (0.5 + Math.random() / 2))
     this.#options.onChange(false)
     this.#failWaiting(this.#hasWorked ? this.#unavailable('is down', error) : error)
   }
@@ -273,13 +273,14 @@ export class Server {
   #probeFailed({ protocol }: Connection, error: MemcachedStoreError): void {
     this.#probe = null
     if (this.#closed) return
-    const isUnknown = this.#protocol === null && error instanceof ConnectionLostError
-    if (isUnknown && protocol === 'binary') {
+    // It took the connection, and did not answer as it should.
+    const isForeign = this.#protocol === null && error instanceof ConnectionLostError
+    if (isForeign && protocol === 'binary') {
       // Servers say that they do not understand; proxies hang up.
       this.#findings.isProxy = error.code === 'ERR_UNAVAILABLE'
       this.#dial('text')
     } else {
-      this.#giveUp(isUnknown && error.code === 'ERR_PROTOCOL' ? this.#notUnderstood(error) : error)
+      this.#giveUp(isForeign && error.code === 'ERR_PROTOCOL' ? this.#notUnderstood(error) : error)
     }
   }
 

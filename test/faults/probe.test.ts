@@ -10,7 +10,7 @@ test('a server that is down is asked again, ever more rarely, and found when it 
     times.push(performance.now())
     socket.destroy()
   }
-  await using watched = withStore(server.address)
+  await using watched = withStore(server.address, { protocol: 'binary' })
   const { operations } = watched
   await operations.burst(20)
   // Each wait is a random part, from half to whole, of 100, 200, 400 and 800 ms.

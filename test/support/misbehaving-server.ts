@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
-import { build, Frames, type Message, parse, RESPONSE } from './frames.ts'
+import { build, Frames, isMessage, type Message, parse, RESPONSE } from './frames.ts'
 import { until } from './until.ts'
 
 /** What a server does with one request: writes to the socket whatever it likes. */
@@ -64,6 +64,11 @@ export class MisbehavingServer implements AsyncDisposable {
     const frames = new Frames()
     socket.on('data', chunk => {
       for (const frame of frames.take(chunk)) {
+        // It speaks the binary protocol only.
+        if (!isMessage(frame)) {
+          socket.destroy()
+          return
+        }
         const request = parse(frame)
         this.requests.push(request)
         this.script(request, socket)
