@@ -111,6 +111,13 @@ test('of several servers, the one that is away is named, and so are those that g
   expect(text.match(/holds this session/g)).toHaveLength(1)
   expect(text).toMatch(new RegExp(`data-up="no">(?:(?!</li>)[^])*${home}(?:(?!</li>)[^])*holds this session`))
   expect((await visitor.get('/').expect(503)).text).toContain(`memcached on ${home} does not answer`)
+  // Of two that are away, the one that this session is on.
+  const idle = servers.addresses.find(address => address !== home) as string
+  await visitor.post('/trouble').type('form').send({ server: idle, do: 'stop' }).expect(303)
+  const worse = await news()
+  expect(worse).toContain(`memcached on ${home}, where this session lives, does not answer`)
+  expect(worse).toContain('The other server does')
+  expect(worse.match(/data-up="no"/g)).toHaveLength(2)
   await store.close()
   await servers.close()
 })
