@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { type TracingChannelSubscribers, tracingChannel } from 'node:diagnostics_channel'
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -21,10 +22,22 @@ import { until } from '../support/until.ts'
 
 const memcached = inject('memcached')
 
+const channel = tracingChannel('express-session-memcached')
+const subscribed: TracingChannelSubscribers<object>[] = []
+
+/** What a recipe imports. What it subscribes must not listen to the tests of other files. */
+async function load(name: string): Promise<unknown> {
+  if (name !== 'node:diagnostics_channel') return import(name)
+  const subscribe = (subscribers: TracingChannelSubscribers<object>): void => {
+    subscribed.push(subscribers)
+    channel.subscribe(subscribers)
+  }
+  return { tracingChannel: () => ({ subscribe }) }
+}
+
 /** Runs a module of a page with the real packages; `store` is the one that it speaks of. */
 async function run(code: string, store: MemcachedStore): Promise<void> {
   const imported = code.replace(/^import (\{.*?\}) from '(.*?)'$/gm, "const $1 = await load('$2')")
-  const load = (name: string): Promise<unknown> => import(name)
   await new Function('load', 'store', `return (async () => {${imported}})()`)(load, store)
 }
 
@@ -66,6 +79,10 @@ describe.skipIf(memcached === null)('docs/tracing.md', () => {
     url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
   })
   afterAll(async () => {
+    for (const subscribers of subscribed) channel.unsubscribe(subscribers)
+    context.disable()
+    trace.disable()
+    register.clear()
     server.closeAllConnections()
     server.close()
     await store.close()
