@@ -17,6 +17,20 @@ const require = createRequire(import.meta.url)
  * @property {() => unknown} close
  */
 
+const SECRET = 'a secret of 32 characters or more'
+
+/** @param {object} options @returns {Contender} */
+function ours(options) {
+  return {
+    server: 'memcached',
+    async open(port) {
+      const { MemcachedStore } = await import(new URL('dist/index.js', import.meta.url).href)
+      const store = new MemcachedStore({ servers: `127.0.0.1:${port}`, ...options })
+      return { store, close: () => store.close() }
+    },
+  }
+}
+
 /** @type {Record<string, Contender>} */
 export const contenders = {
   limit: {
@@ -27,14 +41,11 @@ export const contenders = {
     },
   },
 
-  ours: {
-    server: 'memcached',
-    async open(port) {
-      const { MemcachedStore } = await import(new URL('dist/index.js', import.meta.url).href)
-      const store = new MemcachedStore({ servers: `127.0.0.1:${port}` })
-      return { store, close: () => store.close() }
-    },
-  },
+  ours: ours({}),
+  encrypted: ours({ encryptionKeys: SECRET }),
+  compressed: ours({ compress: true }),
+  both: ours({ encryptionKeys: SECRET, compress: true }),
+  'both, hashed ids': ours({ encryptionKeys: SECRET, compress: true, hashKeys: true }),
 
   memjs: {
     server: 'memcached',
