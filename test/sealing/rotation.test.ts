@@ -51,36 +51,41 @@ describe.skipIf(memcached === undefined)(
       ['encryption, compression and hashed ids', {}],
     ] as const
 
-    test.each(ways)('with %s: nobody is logged out, and nothing is lost', async (_, options) => {
-      const prefix = `rotation-${randomUUID()}:`
-      const sids = Array.from({ length: fewOrMany(20, 200) }, () => randomUUID())
-      const work = (encryptionKeys: string[]): Worker =>
-        new Worker({ servers: memcached, prefix, sids, encryptionKeys, ...options })
-      const settings = { ...EVERYTHING, ...options, servers: memcached, prefix }
-      await using first = new MemcachedStore({ ...settings, encryptionKeys: [KEY] })
-      await Promise.all(sids.map(sid => first.set(sid, makeSession({ count: 0 }, 3_600_000))))
+    // Sixteen processes are started one after the other.
+    test.each(ways)(
+      'with %s: nobody is logged out, and nothing is lost',
+      { timeout: 180_000 },
+      async (_, options) => {
+        const prefix = `rotation-${randomUUID()}:`
+        const sids = Array.from({ length: fewOrMany(20, 200) }, () => randomUUID())
+        const work = (encryptionKeys: string[]): Worker =>
+          new Worker({ servers: memcached, prefix, sids, encryptionKeys, ...options })
+        const settings = { ...EVERYTHING, ...options, servers: memcached, prefix }
+        await using first = new MemcachedStore({ ...settings, encryptionKeys: [KEY] })
+        await Promise.all(sids.map(sid => first.set(sid, makeSession({ count: 0 }, 3_600_000))))
 
-      const ended: Progress[] = []
-      let workers = [work([KEY]), work([KEY])]
-      await Promise.all(workers.map(worker => worker.rounds(1)))
-      for (const keys of [[KEY, OTHER_KEY], [OTHER_KEY, KEY], [OTHER_KEY]]) {
-        for (const [index, worker] of workers.entries()) {
-          const next = work(keys)
-          await next.rounds(1)
-          ended.push(await worker.stop())
-          workers = workers.with(index, next)
+        const ended: Progress[] = []
+        let workers = [work([KEY]), work([KEY])]
+        await Promise.all(workers.map(worker => worker.rounds(1)))
+        for (const keys of [[KEY, OTHER_KEY], [OTHER_KEY, KEY], [OTHER_KEY]]) {
+          for (const [index, worker] of workers.entries()) {
+            const next = work(keys)
+            await next.rounds(1)
+            ended.push(await worker.stop())
+            workers = workers.with(index, next)
+          }
+          await Promise.all(workers.map(worker => worker.rounds(2)))
         }
-        await Promise.all(workers.map(worker => worker.rounds(2)))
-      }
-      ended.push(...(await Promise.all(workers.map(worker => worker.stop()))))
+        ended.push(...(await Promise.all(workers.map(worker => worker.stop()))))
 
-      expect(ended.map(({ missed }) => missed)).toEqual(ended.map(() => 0))
-      await using last = new MemcachedStore({ ...settings, encryptionKeys: [OTHER_KEY] })
-      const counts = await Promise.all(
-        sids.map(async sid => ((await last.get(sid)) as unknown as { count: number }).count),
-      )
-      const sum = (numbers: number[]): number => numbers.reduce((total, number) => total + number, 0)
-      expect(sum(counts)).toBe(sum(ended.map(({ counted }) => counted)))
-    })
+        expect(ended.map(({ missed }) => missed)).toEqual(ended.map(() => 0))
+        await using last = new MemcachedStore({ ...settings, encryptionKeys: [OTHER_KEY] })
+        const counts = await Promise.all(
+          sids.map(async sid => ((await last.get(sid)) as unknown as { count: number }).count),
+        )
+        const sum = (numbers: number[]): number => numbers.reduce((total, number) => total + number, 0)
+        expect(sum(counts)).toBe(sum(ended.map(({ counted }) => counted)))
+      },
+    )
   },
 )
