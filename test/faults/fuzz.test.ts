@@ -165,7 +165,7 @@ describe('the binary protocol', () => {
 
 describe('the store', () => {
   test('whatever a server makes of its replies, no session reaches the wrong request', async () => {
-    const timeout = 100
+    const timeout = 300
     const runs = fc.sample(fc.array(mutation, { minLength: 1, maxLength: 3 }), fewOrMany(100, 500))
     let served = 0
     for (let first = 0; first < runs.length; first += 50) {
