@@ -21,18 +21,20 @@ async function run() {
     paint(side, () => '')
     score(side, 'waiting')
   }
+  const kept = {}
   try {
     const response = await fetch(form.action, {
       method: 'POST',
       headers: { accept: 'application/x-ndjson' },
     })
     if (!response.ok) throw new Error(String(response.status))
-    const kept = {}
     for await (const news of linesOf(response)) show(news, kept)
     if ('ordinary' in kept) say(`This store kept ${kept.here} updates, MemoryStore ${kept.ordinary}.`)
   } catch {
     say('That did not work; try again in a minute.')
   } finally {
+    for (const side of panel.querySelectorAll('.side'))
+      if (!(side.id.replace('overlap-', '') in kept)) score(side, 'not run')
     form.removeAttribute('aria-busy')
   }
 }

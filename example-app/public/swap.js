@@ -123,8 +123,9 @@ function replaceRows(old, fresh, cause) {
     if (before !== null && (stays(before) || sent.get(before) === row.outerHTML)) continue
     sent.set(row, row.outerHTML)
     showTimes(row)
-    if (row.dataset.edit !== undefined && before?.dataset.edit !== row.dataset.edit)
-      row.classList.add('changed')
+    // A row that was open says of which change it was.
+    const { edit, since } = before?.dataset ?? {}
+    if (row.dataset.edit !== undefined && row.dataset.edit !== (edit ?? since)) row.classList.add('changed')
     if (before === null) old.insertBefore(row, here)
     else before.replaceWith(row)
   }

@@ -58,6 +58,7 @@ describe('the keyboard stays where somebody was', () => {
     await ada.page.getByLabel('Edit theme').press('Enter')
     await ada.page.getByLabel('Value of theme, as JSON').press('Escape')
     await expectFocus('Edit theme')
+    expect(await ada.row('theme').getAttribute('class')).not.toContain('changed')
     await ada.page.getByLabel('Edit theme').press('Enter')
     await ada.page.getByLabel('Value of theme, as JSON').fill('"light"')
     await ada.page.getByRole('button', { name: 'Save', exact: true }).press('Enter')

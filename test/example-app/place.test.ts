@@ -1,7 +1,7 @@
 import session from 'express-session'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createApp } from '../../example-app/src/app.ts'
-import { readHealth } from '../../example-app/src/memcached/health.ts'
+import { type Health, readHealth } from '../../example-app/src/memcached/health.ts'
 import { serverList } from '../../example-app/src/pages/panels/servers.ts'
 import { type Servers, startServers } from '../../example-app/src/servers.ts'
 import { EmbeddedMemcached } from '../../lib/embedded/index.ts'
@@ -68,6 +68,27 @@ describe('where the session lives', () => {
     expect(one).toMatch(new RegExp(`data-up="no">\\s*<div[^>]*>\\s*<strong[^>]*>${own.addresses[0]}<`))
     expect(one).toContain('value="bring-back"')
     await wide.close()
+  })
+
+  test('says what is near its end, and that nothing was found yet', async () => {
+    const [health] = await readHealth(store, servers)
+    const drawn = (figures: Record<string, number>): string =>
+      serverList([{ stats: { ...health?.stats, ...figures }, own: false } as Health]).source
+    expect(drawn({ hits: 0, misses: 0 })).toContain('no reads yet')
+    expect(drawn({ hits: 0, misses: 12 })).toContain('no hits yet')
+    expect(drawn({ hits: 9, misses: 3 })).toContain('75 % of 12 reads')
+    // A bar is of something that must not get full, so the hit rate is none.
+    expect(
+      drawn({})
+        .match(/class="gauge-name">[^<]+/g)
+        ?.map(name => name.split('>')[1]),
+    ).toEqual(['Memory', 'Connections'])
+    for (const [bytes, level] of [
+      [10, 'fine'],
+      [80, 'nearly-full'],
+      [95, 'full'],
+    ] as const)
+      expect(drawn({ bytes, limit: 100 })).toContain(`data-level="${level}"`)
   })
 
   test('has no news for somebody who is not signed in', async () => {

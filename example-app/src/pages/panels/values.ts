@@ -129,7 +129,7 @@ function editorRow(session: SignedIn, key: string, draft: Draft | undefined): Ht
   const lines = Math.min(Math.max(text.split('\n').length, 1), 16)
   const id = rowId(key)
   return html`
-    <li id="${id}" class="editor" data-editing>
+    <li id="${id}" class="editor" data-editing data-since="${session.edits[key]?.at}">
       <code class="key" title="${key}">${key}</code>
       <form id="${id}-form" method="post" action="/values" data-swap data-then="${id}-edit">
         <input type="hidden" name="key" value="${key}">
