@@ -1,4 +1,5 @@
 import { type Session, type SessionData, Store } from 'express-session'
+import { BackedStorage } from './backing/backed-storage.ts'
 import { Cluster } from './cluster/cluster.ts'
 import type { ServerStats, UnreachableServer } from './cluster/server-stats.ts'
 import { asError, closedError, MemcachedStoreError } from './errors.ts'
@@ -83,20 +84,30 @@ export class MemcachedStore extends Store {
     const emit: Emit = (event, ...args) => process.nextTick(() => this.emit(event, ...args))
     const nodes = connect(settings, reachable => {
       // At `disconnect` express-session goes on without sessions; an application that wants errors must not see it.
-      if (onUnavailable === 'anonymous') emit(reachable ? 'connect' : 'disconnect')
+      // With a backing store there are sessions all the same.
+      if (onUnavailable === 'anonymous' && settings.backing === undefined)
+        emit(reachable ? 'connect' : 'disconnect')
     })
     this.#emit = emit
     this.#cluster = new Cluster(nodes)
-    this.#storage = new MemcachedStorage(this.#cluster, settings)
+    const codec = new Codec(serializer)
+    const expiry = new Expiry(ttl, touchAfter)
+    const counts = createCounts()
+    const { backing } = settings
+    const memcached = new MemcachedStorage(this.#cluster, settings)
+    this.#storage =
+      backing === undefined
+        ? memcached
+        : new BackedStorage(memcached, { ...settings, backing, codec, expiry, counts })
     this.#context = {
       settings,
-      codec: new Codec(serializer),
-      expiry: new Expiry(ttl, touchAfter),
+      codec,
+      expiry,
       sessions: this.#storage.sessions,
       changes: new Changes(),
       touched: new RecentKeys(MAX_REMEMBERED),
       users: settings.userOf === undefined ? undefined : this.#createUsers(settings),
-      counts: createCounts(),
+      counts,
       emit,
     }
   }

@@ -1,6 +1,6 @@
 import type { ConnectionOptions } from 'node:tls'
 import { inspect } from 'node:util'
-import type { SessionData } from 'express-session'
+import type { SessionData, Store } from 'express-session'
 import { defaultServers, parseServers, type ServerAddress } from './memcached/address.ts'
 import type { MemjsClient } from './memcached/client-node.ts'
 import type { Serializer } from './session/codec.ts'
@@ -175,6 +175,22 @@ export interface MemcachedStoreOptions {
   allowPlain?: boolean | undefined
 
   /**
+   * A durable store behind memcached: any express-session store, such as connect-pg-simple or connect-redis.
+   * memcached decides who wins, this one remembers, so that memcached may lose everything and nobody is
+   * logged out. It is not closed with this store.
+   *
+   * @defaultValue none
+   */
+  backing?: Store | undefined
+
+  /**
+   * Milliseconds after which one call of the backing store has failed.
+   *
+   * @defaultValue 5000
+   */
+  backingTimeout?: number | undefined
+
+  /**
    * Turns sessions into text and back. With values that are no JSON (dates, maps), overlapping edits
    * of one such value are not merged: the later write wins. What `stringify` throws fails the save; where
    * `parse` throws there is no session, and the event `corrupt` tells of it.
@@ -213,6 +229,8 @@ export interface Settings {
   readonly compressFrom: number | undefined
   readonly hashKeys: boolean
   readonly allowPlain: boolean
+  readonly backing: Store | undefined
+  readonly backingTimeout: number
   readonly serializer: Serializer
 }
 
@@ -266,6 +284,11 @@ const EXPECTED: Record<
   ],
   hashKeys: ['a boolean', v => typeof v === 'boolean'],
   allowPlain: ['a boolean', v => typeof v === 'boolean'],
+  backing: ['an express-session store, with get, set and destroy', isStore],
+  backingTimeout: [
+    `a number of milliseconds from 1 to ${LONGEST_TIMER}`,
+    v => isNumber(v) && v >= 1 && v <= LONGEST_TIMER,
+  ],
   serializer: [
     'an object with the functions stringify and parse',
     v => isObject(v) && isFunction(v.stringify) && isFunction(v.parse),
@@ -273,7 +296,7 @@ const EXPECTED: Record<
 }
 
 /** Options whose value no message shows. */
-const SECRET = new Set(['servers', 'client', 'username', 'password', 'tls', 'encryptionKeys'])
+const SECRET = new Set(['servers', 'client', 'backing', 'username', 'password', 'tls', 'encryptionKeys'])
 
 /**
  * Checks and completes the options.
@@ -322,6 +345,8 @@ export function readOptions(options: MemcachedStoreOptions = {}): Settings {
     compressFrom: readCompress(options.compress),
     hashKeys: options.hashKeys ?? false,
     allowPlain: options.allowPlain ?? false,
+    backing: options.backing,
+    backingTimeout: options.backingTimeout ?? 5000,
     serializer: options.serializer ?? { stringify: stringifyJson, parse: parseJson },
   }
 }
@@ -356,6 +381,10 @@ function isCompressOptions(value: unknown): boolean {
   if (Object.keys(value).some(name => name !== 'threshold')) return false
   const { threshold } = value
   return threshold === undefined || (isNumber(threshold) && threshold >= 0)
+}
+
+function isStore(value: unknown): boolean {
+  return isObject(value) && ['get', 'set', 'destroy'].every(method => isFunction(value[method]))
 }
 
 function isString(value: unknown): value is string {

@@ -21,10 +21,11 @@ export class RecentKeys<T = undefined> {
     return this.within(key, span) ? this.#notes.get(key)?.what : undefined
   }
 
-  note(key: string, what?: T): void {
+  /** @param at - when it happened, of `performance.now()`. */
+  note(key: string, what?: T, at: number = performance.now()): void {
     // A Map keeps the order of insertion, so the first key is the one noted longest ago.
     this.#notes.delete(key)
-    this.#notes.set(key, { at: performance.now(), what })
+    this.#notes.set(key, { at, what })
     if (this.#notes.size > this.#max) {
       for (const oldest of this.#notes.keys()) {
         this.#notes.delete(oldest)

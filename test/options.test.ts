@@ -1,4 +1,5 @@
 import { inspect } from 'node:util'
+import { MemoryStore } from 'express-session'
 import { Client } from 'memjs'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { MemcachedStore, type MemcachedStoreOptions } from '../lib/index.ts'
@@ -38,6 +39,8 @@ test('defaults', () => {
     onUnavailable: 'error',
     timeout: 500,
     maxItemSize: 1024 * 1024,
+    backing: undefined,
+    backingTimeout: 5000,
   }
   for (const options of [undefined, {}]) expect(readOptions(options)).toMatchObject(defaults)
   const given = Object.keys(defaults).map(name => [name, undefined])
@@ -76,6 +79,8 @@ const GOOD: { [K in keyof MemcachedStoreOptions]-?: MemcachedStoreOptions[K][] }
   compress: [true, false, {}, { threshold: 0 }, { threshold: undefined }],
   hashKeys: [true, false],
   allowPlain: [true, false],
+  backing: [new MemoryStore(), { get() {}, set() {}, destroy() {} } as never],
+  backingTimeout: [1, 5000, 2 ** 31 - 1],
 }
 
 describe('good values', () => {
@@ -150,8 +155,10 @@ const BAD: Record<keyof MemcachedStoreOptions, unknown[]> = {
   compress: [...STRANGE, 5, 'gzip', [], { threshold: -1 }, { threshold: '1' }, { level: 9 }, () => {}],
   hashKeys: [...STRANGE, 0, 'true', {}, []],
   allowPlain: [...STRANGE, 0, 'true', {}, []],
+  backing: [...STRANGE, 5, 'a', {}, [], true, { get() {}, set() {} }],
+  backingTimeout: [...STRANGE, 0, 0.5, -1, Infinity, 2 ** 31, '500', {}, false],
 }
-const SECRET = ['servers', 'client', 'username', 'password', 'tls', 'encryptionKeys']
+const SECRET = ['servers', 'client', 'backing', 'username', 'password', 'tls', 'encryptionKeys']
 
 describe('a bad value is a TypeError that names option, expectation and value', () => {
   const cases = Object.entries(BAD).flatMap(([name, values]) => values.map(value => [name, value] as const))

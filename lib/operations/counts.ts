@@ -1,5 +1,7 @@
+import type { BackingCounts } from '../backing/backing-store.ts'
+
 /** What this process has done since the store was made. */
-export interface Counts {
+export interface Counts extends BackingCounts {
   /** Sessions asked for, by `get` and `getMany`. */
   reads: number
   /** Sessions stored, refreshed or destroyed. */
@@ -19,5 +21,17 @@ export interface Counts {
 }
 
 export function createCounts(): Counts {
-  return { reads: 0, writes: 0, conflicts: 0, merges: 0, retries: 0, failures: 0, timeouts: 0, corrupt: 0 }
+  return {
+    reads: 0,
+    writes: 0,
+    conflicts: 0,
+    merges: 0,
+    retries: 0,
+    failures: 0,
+    timeouts: 0,
+    corrupt: 0,
+    refills: 0,
+    backingWrites: 0,
+    backingFailures: 0,
+  }
 }

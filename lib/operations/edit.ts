@@ -128,7 +128,7 @@ export class Edit implements Change<void> {
   settled({ draft }: Decision<void>, record: SessionRecord, seenAt: number): void {
     const { sid, session, text, lifetime, originalMaxAge, user } = this.#wish
     if (record.kind !== 'stored' || (draft === null && text !== null)) return
-    if (lifetime.expires === undefined && draft !== null) this.#context.touched.note(sid)
+    if (lifetime.expires === undefined && draft !== null) this.#context.touched.note(sid, undefined, seenAt)
     let revision = this.#revision
     if (revision === undefined) {
       // A live session will be saved again by its request; a plain object was only shown to us.
@@ -328,7 +328,9 @@ export class Edit implements Change<void> {
     const lag = (expiresOf(merged) ?? Infinity) - (expiresOf(theirs.cookie) ?? Infinity)
     const isSame = !lifeChanged(theirs.cookie, merged) && sameButDate(theirs.cookie, merged)
     theirs.cookie = merged
-    if (!isSame || lag >= slack) return this.#decide(theirs, codec.encode(theirs), user, true)
+    // What has failed once may lie here, and not be safe yet.
+    const isDoubtful = (this.#revision?.attempts.length ?? 0) > 0
+    if (!isSame || lag >= slack || isDoubtful) return this.#decide(theirs, codec.encode(theirs), user, true)
     // Without a date it is memcached's own that is renewed.
     if (expiresOf(merged) !== undefined || touched.within(this.#wish.sid, slack)) return NOTHING
     return this.#decide(theirs, current.text, user, true)

@@ -35,6 +35,10 @@ export class MemcachedRecords implements Records {
     this.maxBytes = maxItemSize - MAX_OVERHEAD
   }
 
+  addressOf(name: string): string {
+    return this.#cluster.home(this.#place(name).beside).address
+  }
+
   async read(name: string): Promise<SideRecord | null> {
     const { key, beside, others } = this.#place(name)
     if (others.length > 0) return this.#find(key, others)

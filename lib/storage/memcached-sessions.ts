@@ -31,7 +31,7 @@ export class MemcachedSessions implements Sessions {
   readonly #scan: Scan
   readonly #maxItemSize: number
   readonly #tombstone: number
-  readonly #timeout: number
+  readonly patience: number
 
   constructor(cluster: Cluster, keys: Keys, form: StoredForm, scan: Scan, options: SessionsOptions) {
     this.#cluster = cluster
@@ -40,7 +40,7 @@ export class MemcachedSessions implements Sessions {
     this.#scan = scan
     this.#maxItemSize = options.maxItemSize
     this.#tombstone = options.tombstone * 1000
-    this.#timeout = options.timeout
+    this.patience = options.timeout
   }
 
   addressOf(sid: string): string {
@@ -146,7 +146,7 @@ export class MemcachedSessions implements Sessions {
     } else {
       const mode = over.kind === 'unknown' ? 'set' : 'replace'
       // A write that was on its way when the session was destroyed may arrive late by the deadline of a request.
-      const life = expiration(this.#tombstone + this.#timeout)
+      const life = expiration(this.#tombstone + this.patience)
       home.write(mode, this.#form.shortItem(key, text, TOMBSTONE, life), version, destroyed)
     }
   }

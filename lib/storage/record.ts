@@ -33,6 +33,11 @@ export class SessionRecord {
     return this.version !== null || this.kind === 'missing' || this.kind === 'unknown'
   }
 
+  /** Was it read from a backing store, while memcached was away? */
+  get isWithoutMemcached(): boolean {
+    return this.kind === 'stored' && this.version === null
+  }
+
   /** Is it the same that lies there, whatever its version? */
   isLike(other: Pick<SessionRecord, 'kind' | 'text'>): boolean {
     return this.kind === other.kind && this.text === other.text

@@ -21,6 +21,10 @@ export class RelocatedSessions implements Sessions {
     this.#relocation = relocation
   }
 
+  get patience(): number {
+    return this.#sessions.patience
+  }
+
   addressOf(sid: string): string {
     return this.#sessions.addressOf(sid)
   }

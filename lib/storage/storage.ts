@@ -33,7 +33,10 @@ export type RecordCallback = (error: MemcachedStoreError | null, record: Session
  * cost 0.3 to 0.5 µs on a path of 3 µs. What is asked for in one tick goes over the wire together.
  */
 export interface Sessions {
-  /** Where a session lives, for people. */
+  /** Milliseconds that a change has from its first wait on, as long as nothing gets on. */
+  readonly patience: number
+
+  /** Where a session lives: of which server, for people. */
   addressOf(sid: string): string
 
   read(sid: string, done: RecordCallback): void
@@ -84,6 +87,9 @@ export interface ScannedRecord {
 export interface Records {
   /** The longest text that can be written, in bytes. */
   readonly maxBytes: number
+
+  /** Where a record lies: see {@link Sessions.addressOf}. */
+  addressOf(name: string): string
 
   /** Null where nothing is there. */
   read(name: string): Promise<SideRecord | null>

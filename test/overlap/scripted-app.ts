@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net'
 import express, { type ErrorRequestHandler, type RequestHandler } from 'express'
 import session, { type SessionData } from 'express-session'
 import { MemcachedStore, type MemcachedStoreOptions } from '../../lib/index.ts'
+import { type BackingPlace, type ConnectedStore, connectBacking } from '../support/backing-stores.ts'
 import { SEALING } from '../support/sealing.ts'
 import { setPath } from './paths.ts'
 
@@ -22,6 +23,8 @@ export type Step =
 export interface AppOptions {
   /** `'memory'` is express-session's own MemoryStore. */
   readonly store: MemcachedStoreOptions | 'memory'
+  /** A durable store behind it. */
+  readonly backing?: BackingPlace
   readonly resave?: boolean
   /** Milliseconds; none is a cookie without a date. */
   readonly maxAge?: number
@@ -68,19 +71,28 @@ export class ScriptedApp implements AsyncDisposable {
   /** Codes of what went wrong, also where the answer had left before. */
   readonly failures: readonly unknown[]
   readonly #server: Server
+  readonly #backing: ConnectedStore | undefined
 
-  private constructor(server: Server, store: session.Store, gate: Gate, failures: readonly unknown[]) {
+  private constructor(
+    server: Server,
+    store: session.Store,
+    gate: Gate,
+    failures: readonly unknown[],
+    backing: ConnectedStore | undefined,
+  ) {
     this.#server = server
+    this.#backing = backing
     this.store = store
     this.gate = gate
     this.failures = failures
   }
 
   static async start(options: AppOptions, gate: Gate = new Gate()): Promise<ScriptedApp> {
+    const backing = options.backing && (await connectBacking(options.backing))
     const store =
       options.store === 'memory'
         ? new session.MemoryStore()
-        : new MemcachedStore({ ...SEALING, ...options.store })
+        : new MemcachedStore({ ...SEALING, ...options.store, backing: backing?.store })
     const app = express()
     app.set('etag', false)
     app.set('query parser', 'simple')
@@ -98,7 +110,7 @@ export class ScriptedApp implements AsyncDisposable {
     // No end of idle connections: it would meet requests on their way.
     const server = createServer({ keepAliveTimeout: 0 }, app).listen(0, '127.0.0.1')
     await once(server, 'listening')
-    return new ScriptedApp(server, store, gate, failures)
+    return new ScriptedApp(server, store, gate, failures, backing)
   }
 
   get url(): string {
@@ -117,6 +129,7 @@ export class ScriptedApp implements AsyncDisposable {
     this.#server.close()
     this.#server.closeAllConnections()
     if (this.store instanceof MemcachedStore) await this.store.close()
+    await this.#backing?.[Symbol.asyncDispose]()
   }
 }
 

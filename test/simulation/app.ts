@@ -1,4 +1,4 @@
-import session, { type SessionData } from 'express-session'
+import session, { type SessionData, type Store } from 'express-session'
 import type { MemcachedNode } from '../../lib/memcached/node.ts'
 import { MemcachedStore } from '../../lib/memcached-store.ts'
 import type { History, Known, Operation } from './history.ts'
@@ -43,12 +43,23 @@ export class App {
     connect: (onChange: (isReachable: boolean) => void) => MemcachedNode[],
     now: () => number,
     newId: () => string,
+    backing: Store | undefined,
   ) {
     this.clock = clock
     this.#history = history
     this.#number = number
     const { ttl, touchAfter, tombstone, timeout, onConflict, onUnavailable, hasUsers } = setting
-    const options = { ttl, touchAfter, tombstone, timeout, onConflict, onUnavailable }
+    const backingTimeout = setting.backing?.timeout
+    const options = {
+      ttl,
+      touchAfter,
+      tombstone,
+      timeout,
+      onConflict,
+      onUnavailable,
+      backing,
+      backingTimeout,
+    }
     this.store = new MemcachedStore(hasUsers ? { ...options, userOf } : options, (_settings, onChange) =>
       connect(onChange),
     )

@@ -1,3 +1,4 @@
+import { excuseBacked, excuseUntold } from './check-backing.ts'
 import type { Case, Court } from './checks.ts'
 import type { History, Operation } from './history.ts'
 import { PATHS, type Path } from './session.ts'
@@ -35,7 +36,7 @@ export function judgeData(court: Court, one: Case): void {
       const fault = objection(one, writes, path, value, read)
       if (fault === undefined) continue
       const told = `${path === 'life' ? 'cookie' : 'data'}: ${one.sid} ${path} is ${value} although ${fault}`
-      const exception = excuse(court, one, writes, path, value)
+      const exception = excuse(court, one, writes, path, value) ?? excuseBacked(court, one, read.end)
       if (exception === undefined) violations.push(told)
       else exceptions.push(exception)
     }
@@ -102,10 +103,9 @@ function wasDropped({ conflicts }: History, { sid, process, start, end }: Operat
  * A save is given up only where its session was destroyed, or lost; and lost ones are written again by those
  * who have read them lately.
  */
-function judgeDropped(
-  { plan, history, violations }: Court,
-  { sid, operations, timeline, endings }: Case,
-): void {
+function judgeDropped(court: Court, one: Case): void {
+  const { plan, history, violations, exceptions } = court
+  const { sid, operations, timeline, endings } = one
   for (const operation of operations) {
     const { what, known, start, end, error, number } = operation
     if (what !== 'set' || known === undefined || error !== undefined || !wasDropped(history, operation))
@@ -116,8 +116,14 @@ function judgeDropped(
     if (endings.some(ending => ending.start <= end) || together.length > 1) continue
     // A request may end a session by the life that it gives it.
     if (timeline.endings.some(time => time <= end)) continue
+    if (plan.setting.backing !== null && timeline.isOver(known.readAt, end)) continue
     const isLate = end - known.readAt >= plan.setting.tombstone * 1000
     if (isLate && timeline.isInterrupted(known.readAt, end)) continue
+    const exception = excuseBacked(court, one, end) ?? excuseUntold(court, one, end)
+    if (exception !== undefined) {
+      exceptions.push(exception)
+      continue
+    }
     violations.push(`dropped: operation ${number} is given up, although ${sid} was not destroyed`)
   }
 }
@@ -159,7 +165,7 @@ function hasSeen(write: Write, origin: Write): boolean {
 
 /** The exception by which an objection is none. */
 export function excuse(
-  { history }: Court,
+  { plan, history }: Court,
   { timeline }: Case,
   writes: readonly Write[],
   path: Path,
@@ -173,9 +179,11 @@ export function excuse(
         entry.leaves[path] === value && entry.kind === 'written' && !entry.isConditional && entry.time > end,
     )
     if (isLate) return 'an unconditional write is carried out after its request gave up'
-    const isDoubted = history.doubts.some(
-      ({ process, time }) => process === operation.process && time >= start && time <= end,
-    )
+    const isDoubted =
+      (plan.setting.backing !== null && operation.error !== undefined) ||
+      history.doubts.some(
+        ({ process, time }) => process === operation.process && time >= start && time <= end,
+      )
     if (
       isDoubted &&
       writes.some(write => write.path === path && write.end >= start && hasSeen(write, origin))
@@ -187,7 +195,9 @@ export function excuse(
 }
 
 /** A counter is what was acknowledged, and at most what was tried. */
-function judgeCounter({ plan, violations }: Court, { sid, operations, timeline, endings }: Case): void {
+function judgeCounter(court: Court, one: Case): void {
+  const { plan, violations } = court
+  const { sid, operations, timeline, endings } = one
   const last = operations.findLast(({ what, leaves }) => what === 'get' && leaves !== null)
   if (last === undefined || plan.setting.onConflict === 'overwrite') return
   if (endings.length > 0 || timeline.isInterrupted(0, last.end)) return
@@ -198,6 +208,11 @@ function judgeCounter({ plan, violations }: Court, { sid, operations, timeline, 
   const tried = updates.filter(({ leaves, error }) => leaves !== null || error !== undefined)
   const count = last.count ?? 0
   if (count >= sure.length && count <= tried.length) return
+  const exception = excuseBacked(court, one, last.end)
+  if (exception !== undefined) {
+    court.exceptions.push(exception)
+    return
+  }
   violations.push(`counter: ${sid} counts ${count} where ${sure.length} to ${tried.length} were counted`)
 }
 

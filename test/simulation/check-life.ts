@@ -1,3 +1,4 @@
+import { excuseBacked, excuseTouch, excuseUntold } from './check-backing.ts'
 import { excuse, objection, type Write, writesOf } from './check-data.ts'
 import type { Case, Court } from './checks.ts'
 import type { Operation } from './history.ts'
@@ -15,13 +16,19 @@ export function judgeLife(court: Court, one: Case): void {
 }
 
 /** `exclusive` says that the session has ended only where it has. */
-export function judgeRefusals({ plan, history, cases, violations }: Court): void {
+export function judgeRefusals(court: Court): void {
+  const { plan, history, cases, violations, exceptions } = court
   if (plan.setting.onConflict === 'reject') return
   for (const { sid, start, end, error } of history.refusals) {
     const one = cases.get(sid)
     if ((error as { code?: string }).code !== 'ERR_CONFLICT' || one === undefined) continue
     const isEnded = one.endings.some(ending => ending.start <= end)
     if (isEnded || one.timeline.isInterrupted(0, end)) continue
+    const exception = excuseBacked(court, one, end) ?? excuseUntold(court, one, end)
+    if (exception !== undefined) {
+      exceptions.push(exception)
+      continue
+    }
     violations.push(`refused: ${sid} has not ended, between ${Math.round(start)} and ${Math.round(end)}`)
   }
 }
@@ -41,6 +48,12 @@ function judgeMissing(court: Court, one: Case, read: Operation): void {
     if (operations.some(other => isShortened(plan.setting.ttl, other, promise, readAt, read, expires)))
       continue
     if (promise.what === 'touch' && timeline.entries.every(({ time }) => time > promise.end)) continue
+    const exception =
+      excuseBacked(court, one, read.end) ?? excuseTouch(court, promise) ?? excuseUntold(court, one, read.end)
+    if (exception !== undefined) {
+      court.exceptions.push(exception)
+      continue
+    }
     violations.push(
       `lost: ${sid} is not there, ${Math.round(expires - read.end)} ms before the time ` +
         `that operation ${promise.number} (${promise.what}) promised`,
@@ -81,7 +94,9 @@ function judgeFound(court: Court, one: Case, writes: readonly Write[], read: Ope
     } else if (isLate(one, ending)) {
       exceptions.push('an unconditional write is carried out after its request gave up')
     } else {
-      violations.push(told)
+      const exception = excuseBacked(court, one, read.end)
+      if (exception === undefined) violations.push(told)
+      else exceptions.push(exception)
     }
     return
   }
@@ -127,6 +142,7 @@ function latestEnd(court: Court, one: Case, writes: readonly Write[], read: Oper
     if (time > read.end || isTombstone || (kind !== 'written' && kind !== 'touched')) continue
     latest = Math.max(latest, time + whole)
   }
+  for (const { until } of court.database.changes.get(one.sid) ?? []) latest = Math.max(latest, until + 2000)
   return latest
 }
 

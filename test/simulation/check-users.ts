@@ -1,3 +1,4 @@
+import { excuseBacked, excuseUntold } from './check-backing.ts'
 import { writesOf } from './check-data.ts'
 import type { Case, Court } from './checks.ts'
 import type { Operation } from './history.ts'
@@ -18,7 +19,8 @@ export function judgeUsers(court: Court): void {
 
 function judgeListing(court: Court, listing: Operation, sids: readonly string[]): void {
   const user = listing.sid
-  for (const { sid, operations } of court.cases.values()) {
+  for (const one of court.cases.values()) {
+    const { sid, operations } = one
     const reads = operations.filter(
       ({ what, calls, error }) => what === 'get' && calls > 0 && error === undefined,
     )
@@ -26,7 +28,9 @@ function judgeListing(court: Court, listing: Operation, sids: readonly string[])
     const after = reads.find(({ start }) => start >= listing.end)
     const [was, is] = [userIn(before), userIn(after)]
     if (was === user && is === user && !sids.includes(sid)) {
-      if (isIndexLost(court)) court.exceptions.push("a user's index is lost by the server")
+      const exception = excuseBacked(court, one, listing.end) ?? excuseUntold(court, one, listing.end)
+      if (exception !== undefined) court.exceptions.push(exception)
+      else if (isIndexLost(court)) court.exceptions.push("a user's index is lost by the server")
       else court.violations.push(`unlisted: ${sid} lives, and is not among the sessions of ${user}`)
     }
     if (was !== user && is !== user && sids.includes(sid)) {
@@ -46,7 +50,10 @@ function judgeSignOut(court: Court, one: Case, ending: Operation): void {
     if (read.what !== 'get' || read.start < ending.end || userIn(read) !== ending.sid) continue
     const logins = writes.filter(({ path, value }) => path === 'user' && value === read.leaves?.user)
     if (logins.length === 0 || logins.some(({ end }) => end >= ending.start)) continue
-    if (wasForeign(one, ending)) {
+    const exception = excuseBacked(court, one, read.end)
+    if (exception !== undefined) {
+      court.exceptions.push(exception)
+    } else if (wasForeign(one, ending)) {
       court.exceptions.push(
         "a session that is somebody else's at a sign-out is written again by a request from before",
       )
@@ -63,7 +70,8 @@ function judgeSignOut(court: Court, one: Case, ending: Operation): void {
   }
 }
 
-function isIndexLost({ servers }: Court): boolean {
+function isIndexLost({ plan, servers }: Court): boolean {
+  if (plan.setting.backing !== null) return false
   return servers.some(server =>
     [...server.changes].some(
       ([key, changes]) =>

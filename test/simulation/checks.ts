@@ -1,3 +1,5 @@
+import type { SimulatedDatabase } from './backing.ts'
+import { judgeFailures } from './check-backing.ts'
 import { judgeData } from './check-data.ts'
 import { judgeLife, judgeRefusals } from './check-life.ts'
 import { judgeSections } from './check-sections.ts'
@@ -27,6 +29,7 @@ export interface Court extends Verdict {
   readonly plan: Plan
   readonly history: History
   readonly servers: readonly SimulatedServer[]
+  readonly database: SimulatedDatabase
   readonly cases: ReadonlyMap<string, Case>
   /** Milliseconds by which a process's clock differs from the world's at most. */
   readonly tolerance: number
@@ -36,13 +39,19 @@ const PREFIX = 'sess:'
 /** A clock that is set by more than this is a fault of its own, of sessions without a date. */
 const SMALL_JUMP = 10_000
 
-export function judge(plan: Plan, history: History, servers: readonly SimulatedServer[]): Verdict {
+export function judge(
+  plan: Plan,
+  history: History,
+  servers: readonly SimulatedServer[],
+  database: SimulatedDatabase,
+): Verdict {
   const tolerance = toleranceOf(plan)
   const court: Court = {
     plan,
     history,
     servers,
-    cases: casesOf(history, servers, tolerance),
+    database,
+    cases: casesOf(plan, history, servers, database, tolerance),
     tolerance,
     violations: [],
     exceptions: [],
@@ -55,6 +64,7 @@ export function judge(plan: Plan, history: History, servers: readonly SimulatedS
   judgeRefusals(court)
   judgeSections(court)
   judgeUsers(court)
+  if (plan.setting.backing !== null) judgeFailures(court)
   return court
 }
 
@@ -66,8 +76,10 @@ function toleranceOf({ setting, faults }: Plan): number {
 }
 
 function casesOf(
+  { setting }: Plan,
   history: History,
   servers: readonly SimulatedServer[],
+  database: SimulatedDatabase,
   tolerance: number,
 ): Map<string, Case> {
   const bySid = new Map<string, Operation[]>()
@@ -83,7 +95,11 @@ function casesOf(
   const cases = new Map<string, Case>()
   for (const [sid, operations] of bySid) {
     const changes = servers.flatMap(server => server.changes.get(PREFIX + sid) ?? [])
-    const timeline = new Timeline(changes, tolerance)
+    const timeline = new Timeline(
+      changes,
+      tolerance,
+      setting.backing === null ? undefined : (database.changes.get(sid) ?? []),
+    )
     const ofSid = operations.filter(({ what }) => what === 'destroy')
     const endings = [...ofSid, ...signOuts.filter(({ except }) => except !== sid)]
     cases.set(sid, { sid, operations, timeline, endings })
@@ -97,9 +113,10 @@ const LONGEST_OF_MANY_STEPS = 20
 
 /** Every callback came, once and in time, with nothing thrown where nobody catches. */
 function judgeCalls({ plan, history, violations }: Court): void {
-  const { timeout } = plan.setting
+  const { timeout, backing } = plan.setting
+  const more = backing === null ? 0 : 2 * timeout + 4 * backing.timeout
   for (const { what, sid, calls, start, end, number } of history.operations) {
-    if (calls === 1 && end - start > (LONGEST[what] ?? LONGEST_OF_MANY_STEPS) * timeout) {
+    if (calls === 1 && end - start > (LONGEST[what] ?? LONGEST_OF_MANY_STEPS) * (timeout + more)) {
       violations.push(
         `late: operation ${number}, ${what} ${sid}, took ${Math.round(end - start)} of ${timeout} ms`,
       )

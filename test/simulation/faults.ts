@@ -1,3 +1,4 @@
+import type { SimulatedDatabase } from './backing.ts'
 import type { Fault } from './plan.ts'
 import { NOBODY, type SimulatedServer } from './server.ts'
 import type { Story } from './story.ts'
@@ -9,6 +10,7 @@ export function strike(
   time: VirtualTime,
   servers: readonly SimulatedServer[],
   clocks: readonly Clock[],
+  database: SimulatedDatabase,
   story: Story | undefined,
 ): void {
   story?.fault(fault)
@@ -16,6 +18,21 @@ export function strike(
     const clock = clocks[fault.process]
     if (clock !== undefined) clock.skew += fault.by
     return
+  }
+  switch (fault.fault) {
+    case 'flush':
+      for (const server of servers) for (const key of server.keys) server.evict(key)
+      return
+    case 'backing down':
+      database.stop(fault.lasts)
+      return
+    case 'backing hangs':
+      database.hang(fault.lasts)
+      return
+    case 'backing fails':
+      database.spoiling = { when: fault.when, calls: fault.calls }
+      database.trouble(Number.POSITIVE_INFINITY)
+      return
   }
   if (fault.fault === 'evict') {
     const items = servers.flatMap(server => server.keys.map(key => ({ server, key })))

@@ -75,6 +75,8 @@ export class History {
   readonly refusals: Refusal[] = []
   /** When a process lost a connection with a request on it, whose outcome it does not know. */
   readonly doubts: { readonly time: number; readonly process: number }[] = []
+  /** When a process marked a server down, or up again. */
+  readonly away: { readonly time: number; readonly process: number; readonly isUp: boolean }[] = []
   /** What was thrown where nobody catches. */
   readonly thrown: unknown[] = []
   readonly #now: () => number

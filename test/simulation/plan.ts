@@ -40,6 +40,14 @@ export type Fault =
       readonly what: 'write' | 'any'
     }
   | { readonly at: number; readonly fault: 'clock'; readonly process: number; readonly by: number }
+  | { readonly at: number; readonly fault: 'flush' }
+  | { readonly at: number; readonly fault: 'backing down' | 'backing hangs'; readonly lasts: number }
+  | {
+      readonly at: number
+      readonly fault: 'backing fails'
+      readonly calls: number
+      readonly when: 'before' | 'after'
+    }
 
 /** The application and its surroundings. */
 export interface Setting {
@@ -60,6 +68,16 @@ export interface Setting {
   readonly rolling: boolean
   readonly resave: boolean
   readonly hasUsers: boolean
+  /** What lies behind memcached; null where nothing does. */
+  readonly backing: BackingSetting | null
+}
+
+export interface BackingSetting {
+  /** Milliseconds, one way. */
+  readonly latency: number
+  readonly timeout: number
+  /** Is everything in memcached lost before the last look? */
+  readonly isWiped: boolean
 }
 
 /** One history, before it happens: everything but the latencies and the store's own chance, which `seed` decides. */
@@ -77,12 +95,55 @@ export type Leaf = (typeof LEAVES)[number]
 const LIVES_APART = 110
 export const USERS = ['ann', 'bob'] as const
 
-/** Draws a history. */
-export function draw(seed: number): Plan {
+/** Draws a history. @param isBacked - the same with a backing store, and its faults. */
+export function draw(seed: number, isBacked = false): Plan {
   const random = new Random(seed)
   const setting = drawSetting(random)
   const visits = drawVisits(random, setting)
-  return { seed, setting, visits, faults: drawFaults(random, setting, visits) }
+  const plan = { seed, setting, visits, faults: drawFaults(random, setting, visits) }
+  return isBacked ? withBacking(plan) : plan
+}
+
+/** Chance of its own, so that a seed is the same history with and without it. */
+function withBacking({ seed, setting, visits, faults }: Plan): Plan {
+  const random = new Random(seed ^ 0x2545f491)
+  const backing = {
+    latency: random.weighted([
+      [4, 1],
+      [2, 5],
+      [1, 40],
+    ] as const),
+    timeout: random.pick([200, 1000, 5000]),
+    isWiped: random.chance(0.6),
+  }
+  const count = random.weighted([
+    [3, 0],
+    [3, 1],
+    [2, 2],
+  ] as const)
+  const more = Array.from({ length: count }, (): Fault => {
+    const visit = random.pick(visits)
+    const at =
+      Math.round((visit.at + random.between(0, random.pick([3, 8, 30, 300]) * setting.latency)) * 10) / 10
+    const lasts = random.pick([20, 300, 1.5 * backing.timeout, 4000])
+    return random.weighted<() => Fault>([
+      [3, () => ({ at, fault: 'flush' })],
+      [1, () => ({ at, fault: 'backing down', lasts })],
+      [1, () => ({ at, fault: 'backing hangs', lasts })],
+      [
+        2,
+        () => ({
+          at,
+          fault: 'backing fails',
+          calls: random.whole(1, 3),
+          when: random.pick(['before', 'after'] as const),
+        }),
+      ],
+    ])()
+  })
+  // A process whose clock is an hour behind tells a database dates that are over: as with that store alone.
+  const usual = faults.filter(fault => fault.fault !== 'clock' || Math.abs(fault.by) < 1000)
+  return { seed, setting: { ...setting, backing }, visits, faults: [...usual, ...more] }
 }
 
 function drawSetting(random: Random): Setting {
@@ -132,6 +193,7 @@ function drawSetting(random: Random): Setting {
     rolling: random.chance(0.5),
     resave: random.chance(0.2),
     hasUsers: random.chance(0.35),
+    backing: null,
   }
 }
 

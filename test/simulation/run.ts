@@ -12,6 +12,7 @@ const HELP = `npm run simulate -- [options]
   --histories N   or for so many histories
   --seed S        the seed of the first history; the others count on from there (the time of day)
   --jobs J        in so many processes (1)
+  --backing       with a durable store behind memcached
   --once          only the history of --seed, as a story, without making it smaller
   --go-on         do not stop at a violation: count each kind, and tell the first seed of each
 `
@@ -23,6 +24,7 @@ const { values } = parseArgs({
     seed: { type: 'string' },
     jobs: { type: 'string', default: '1' },
     job: { type: 'string' },
+    backing: { type: 'boolean', default: false },
     once: { type: 'boolean', default: false },
     'go-on': { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
@@ -49,7 +51,7 @@ const seed = Number(values.seed ?? Date.now() % 1_000_000_000)
 const jobs = Number(values.jobs)
 
 if (values.help) console.log(HELP)
-else if (values.once) await tellOnce(draw(seed))
+else if (values.once) await tellOnce(draw(seed, values.backing))
 else if (values.job !== undefined) await work(Number(values.job), progress => process.send?.(progress))
 else await lead()
 
@@ -62,7 +64,7 @@ async function work(job: number, tell: (progress: Progress) => void): Promise<vo
   let tally = new Tally()
   let told = performance.now()
   for (let number = job; number < histories && performance.now() < end; number += jobs) {
-    const plan = draw(seed + number)
+    const plan = draw(seed + number, values.backing)
     const outcome = await simulate(plan)
     tally.add(plan, outcome)
     for (const violation of outcome.verdict.violations) {
@@ -126,7 +128,7 @@ async function lead(): Promise<void> {
   const [find] = first.values()
   if (find === undefined) return
   console.log('\nAs small as it could be made:\n')
-  await tellOnce(await shrink(draw(find.seed), find.kind))
+  await tellOnce(await shrink(draw(find.seed, values.backing), find.kind))
 }
 
 /** One job in a process of its own. */
@@ -138,7 +140,12 @@ function start(job: number, take: (progress: Progress) => void): Promise<void> {
     const given = limits.flatMap(name =>
       values[name] === undefined ? [] : [`--${name}`, String(values[name])],
     )
-    const child = fork(script, [...shared, ...given, ...(values['go-on'] ? ['--go-on'] : [])])
+    const child = fork(script, [
+      ...shared,
+      ...given,
+      ...(values['go-on'] ? ['--go-on'] : []),
+      ...(values.backing ? ['--backing'] : []),
+    ])
     child.on('message', progress => take(progress as Progress))
     child.on('exit', code => (code === 0 ? resolve() : reject(new Error(`A job ended with code ${code}`))))
   })

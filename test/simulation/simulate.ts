@@ -1,11 +1,12 @@
 import type { MemcachedNode } from '../../lib/memcached/node.ts'
 import { App } from './app.ts'
+import { SimulatedBacking, SimulatedDatabase } from './backing.ts'
 import { slackOf } from './check-life.ts'
 import { judge, type Verdict } from './checks.ts'
 import { strike } from './faults.ts'
 import { History } from './history.ts'
 import { SimulatedNode } from './node.ts'
-import { type Plan, type Setting, USERS } from './plan.ts'
+import { type BackingSetting, type Plan, type Setting, USERS } from './plan.ts'
 import { Random } from './random.ts'
 import { SimulatedServer } from './server.ts'
 import { Story } from './story.ts'
@@ -70,6 +71,7 @@ async function happen(plan: Plan, { tells = false, wrap }: SimulateOptions): Pro
     { length: setting.servers },
     (_, number) => new SimulatedServer(`server-${number}:11211`, time, random),
   )
+  const database = new SimulatedDatabase(time, random, setting, (clock, text) => story?.tell(clock, text))
   let ids = 0
   let logins = 0
   const start = (number: number, clock: Clock): App => {
@@ -83,6 +85,7 @@ async function happen(plan: Plan, { tells = false, wrap }: SimulateOptions): Pro
           else down.add(server)
           const after = down.size === servers.length
           if (before !== after) onChange(!after)
+          history.away.push({ time: time.now, process: number, isUp })
         }
         const { latency, timeout } = setting
         const onDoubt = (): unknown => history.doubts.push({ time: time.now, process: number })
@@ -109,6 +112,7 @@ async function happen(plan: Plan, { tells = false, wrap }: SimulateOptions): Pro
       connect,
       () => time.now,
       () => `session-${ids++}`,
+      setting.backing === null ? undefined : new SimulatedBacking(database, time, clock, number),
     )
   }
 
@@ -130,12 +134,22 @@ async function happen(plan: Plan, { tells = false, wrap }: SimulateOptions): Pro
   }
   for (const fault of plan.faults) {
     const owner: Clock = { skew: 0 }
-    time.at(BEGINNING + fault.at, owner, () => strike(fault, time, servers, clocks, story))
+    time.at(BEGINNING + fault.at, owner, () => strike(fault, time, servers, clocks, database, story))
   }
   const end = BEGINNING + LONGEST + Math.max(0, ...plan.visits.map(({ at }) => at))
   await time.run(() => underWay === 0 || time.now > end)
   const isOver = underWay === 0
+  if (isOver && setting.backing !== null) await recover(setting.backing)
   if (isOver) await observe(start(OBSERVER, { skew: 0 }), apps)
+
+  /** Both sides are well again, and what they owe each other is paid; then memcached may lose everything. */
+  async function recover({ timeout, isWiped }: BackingSetting): Promise<void> {
+    database.spoiling = null
+    const well = time.now + 2 * timeout + 15_000
+    await time.run(() => time.now >= well)
+    if (!isWiped) return
+    strike({ at: 0, fault: 'flush' }, time, servers, clocks, database, story)
+  }
 
   async function observe(observer: App, others: readonly App[]): Promise<void> {
     let isDone = false
@@ -180,7 +194,7 @@ async function happen(plan: Plan, { tells = false, wrap }: SimulateOptions): Pro
     await time.run(() => isDone || time.now > latest)
   }
 
-  const verdict = judge(plan, history, servers)
+  const verdict = judge(plan, history, servers, database)
   return { verdict, history, servers, story: story?.toString() ?? '' }
 }
 

@@ -34,6 +34,10 @@ export class Story {
     this.#add(this.#names.get(clock) ?? '', `    ${text}`)
   }
 
+  tell(clock: Clock, text: string): void {
+    this.#add(this.#names.get(clock) ?? '', `    ${text}`)
+  }
+
   fault(fault: Fault): void {
     this.#add('FAULT', describeFault(fault))
   }
@@ -61,6 +65,14 @@ export function describeFault(fault: Fault): string {
         `server-${fault.server} breaks the connection ${fault.when} it carries out ` +
         `the next ${fault.what === 'any' ? 'request' : 'write'}`
       )
+    case 'flush':
+      return 'memcached loses everything'
+    case 'backing down':
+      return `the database is away for ${fault.lasts} ms`
+    case 'backing hangs':
+      return `the database hangs for ${fault.lasts} ms`
+    case 'backing fails':
+      return `the database fails ${fault.calls} times, ${fault.when} acting`
     case 'clock':
       return `the clock of process ${fault.process} is set ${fault.by} ms on`
   }

@@ -1,4 +1,5 @@
 import { TOMBSTONE } from '../../lib/storage/stored-form.ts'
+import type { RowChange } from './backing.ts'
 import type { Change } from './server.ts'
 import { type Leaves, leavesOf, type Path } from './session.ts'
 
@@ -16,6 +17,9 @@ export interface Stored {
   readonly until: number
 }
 
+/** What lies in memcached while the backing store is asked. */
+const LEASE = ' '
+
 /** A stretch of time, both ends included. */
 export interface Span {
   readonly from: number
@@ -27,6 +31,8 @@ export class Timeline {
   readonly entries: readonly Stored[]
   /** When it was thrown away by a server: evicted, or lost at a restart. */
   readonly accidents: readonly number[]
+  /** When memcached threw away what it had of it, whether or not that was all there was. */
+  readonly losses: readonly number[]
   /** When it was destroyed. */
   readonly endings: readonly number[]
   /** When its tombstones were lost. */
@@ -34,15 +40,28 @@ export class Timeline {
   /** When there was none to be read, because its time was over. Wide: by the earliest clock. */
   readonly over: readonly Span[]
 
-  /** @param tolerance - milliseconds by which clocks differ at most. */
-  constructor(changes: readonly Change[], tolerance: number) {
-    this.entries = changes.map(toStored)
+  /**
+   * @param tolerance - milliseconds by which clocks differ at most.
+   * @param rows - what the backing store had of it, where there is one: then nothing that memcached loses is lost.
+   */
+  constructor(changes: readonly Change[], tolerance: number, rows?: readonly RowChange[]) {
+    this.entries = changes.filter(({ value, flags }) => flags !== 0 || String(value) !== LEASE).map(toStored)
     const lost = this.entries.filter(({ kind }) => kind === 'evicted' || kind === 'lost')
-    this.accidents = lost.filter(entry => !entry.isTombstone).map(({ time }) => time)
-    this.tombstonesLost = lost.filter(entry => entry.isTombstone).map(({ time }) => time)
+    this.losses = lost.map(({ time }) => time)
+    this.accidents =
+      rows === undefined ? lost.filter(entry => !entry.isTombstone).map(({ time }) => time) : []
+    this.tombstonesLost =
+      rows === undefined ? lost.filter(entry => entry.isTombstone).map(({ time }) => time) : []
     this.endings = this.entries
       .filter(({ kind, isTombstone }) => kind === 'deleted' || (kind === 'written' && isTombstone))
       .map(({ time }) => time)
+    if (rows !== undefined) {
+      this.over = rows.map(({ what, date, until }, index) => {
+        const from = what === 'destroy' ? Number.POSITIVE_INFINITY : Math.min(date, until) - tolerance
+        return { from, to: rows[index + 1]?.time ?? Number.POSITIVE_INFINITY }
+      })
+      return
+    }
     const over: Span[] = []
     for (const [index, entry] of this.entries.entries()) {
       if ((entry.kind !== 'written' && entry.kind !== 'touched') || entry.isTombstone) continue

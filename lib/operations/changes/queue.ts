@@ -18,6 +18,7 @@ const LONGEST_WORK = 10
 const TICKS = 10
 
 const TOO_MANY = 'Too many overlapping changes of one session: try again'
+const NEEDS_MEMCACHED = '`update` needs memcached, which is away: the backing store alone keeps no others out'
 const UNCLEAR = 'The connection broke while a session was written: whether it was stored is not known'
 
 /** A read that waits for the last change that came before it. */
@@ -93,8 +94,10 @@ export class Queue {
   }
 
   wait(task: () => void): void {
-    const after = (this.#waiting.at(-1) ?? this.#group.at(-1)) as Entry
-    this.#readers.push({ task: AsyncResource.bind(task), after, deadline: this.#ticks + TICKS / 2 })
+    const after = this.#waiting.at(-1) ?? this.#group.at(-1)
+    // The last has just been told that it failed, and asks.
+    if (after === undefined) task()
+    else this.#readers.push({ task: AsyncResource.bind(task), after, deadline: this.#ticks + TICKS / 2 })
   }
 
   push(entry: Entry): void {
@@ -103,7 +106,7 @@ export class Queue {
   }
 
   /** From its first wait on a change has the time of one operation; or what is left of it, in milliseconds. */
-  #limit(entry: Entry, left: number = this.#context.settings.timeout): void {
+  #limit(entry: Entry, left: number = this.#context.sessions.patience): void {
     if (entry.change.isPatient || entry.deadline !== Infinity) return
     entry.deadline = this.#idleTicks + (TICKS * left) / this.#context.settings.timeout
   }
@@ -155,6 +158,8 @@ export class Queue {
           throw error
         }
       }
+      if (known.isWithoutMemcached) this.#refuseOnce()
+      if (this.#group.length === 0) return known
       if (lost !== null) {
         this.#sortOut(lost, known, sentAt)
         lost = null
@@ -203,6 +208,13 @@ export class Queue {
     const tired = all.filter(({ attempts }) => attempts >= MOST_ATTEMPTS)
     fail(tired, new MemcachedStoreError('ERR_CONFLICT', TOO_MANY))
     this.#group = all.filter(entry => !entry.isOver)
+  }
+
+  /** Others cannot be kept out there, so that what must not be done twice might be. */
+  #refuseOnce(): void {
+    const refused = this.#group.filter(({ change }) => change.isOnce)
+    fail(refused, new MemcachedStoreError('ERR_UNAVAILABLE', NEEDS_MEMCACHED))
+    this.#group = this.#group.filter(entry => !entry.isOver)
   }
 
   /** What became of a write whose reply was lost. */

@@ -1,0 +1,242 @@
+import { randomUUID } from 'node:crypto'
+import session, { MemoryStore, type SessionData } from 'express-session'
+import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
+import { MemcachedStore, type MemcachedStoreOptions } from '../../lib/index.ts'
+import { type Data, sessionOf } from '../contract/calls.ts'
+import { hasMemcached, Memcached } from '../support/memcached.ts'
+import { until } from '../support/until.ts'
+
+type Callback = (error?: unknown, value?: never) => void
+
+/** A store in memory that counts its calls, and fails on demand. */
+class Backing extends session.MemoryStore {
+  readonly calls: string[] = []
+  failure: Error | null = null
+  /** Like connect-pg-simple it leaves the stored cookie alone. */
+  override touch(sid: string, _data: SessionData, done: Callback): void {
+    this.#call('touch', sid, done, () => done())
+  }
+
+  override get(sid: string, done: never): void {
+    this.#call('get', sid, done, () => super.get(sid, done))
+  }
+
+  override set(sid: string, data: SessionData, done: never): void {
+    this.#call('set', sid, done, () => super.set(sid, data, done))
+  }
+
+  override destroy(sid: string, done: never): void {
+    this.#call('destroy', sid, done, () => super.destroy(sid, done))
+  }
+
+  #call(name: string, sid: string, done: Callback, go: () => void): void {
+    this.calls.push(`${name} ${sid}`)
+    if (this.failure === null) go()
+    else setImmediate(done, this.failure)
+  }
+
+  count(name: string, sid: string): number {
+    return this.calls.filter(call => call === `${name} ${sid}`).length
+  }
+}
+
+/** As its next request leaves it: the same life, from now on. */
+function refreshed<T extends SessionData>(one: T, left: number): T {
+  const { originalMaxAge } = one.cookie
+  one.cookie.expires = new Date(Date.now() + left)
+  one.cookie.originalMaxAge = originalMaxAge
+  return one
+}
+
+describe.skipIf(!hasMemcached)('with a backing store', () => {
+  let memcached: Memcached
+  let sid: string
+  beforeAll(async () => {
+    memcached = await Memcached.start()
+  })
+  afterAll(() => memcached.kill())
+  beforeEach(() => {
+    sid = randomUUID()
+  })
+
+  function create(options: MemcachedStoreOptions = {}): { store: MemcachedStore; backing: Backing } {
+    const backing = (options.backing as Backing | undefined) ?? new Backing()
+    const store = new MemcachedStore({ servers: memcached.address, timeout: 2000, ...options, backing })
+    onTestFinished(() => store.close())
+    return { store, backing }
+  }
+
+  test('a read that memcached can answer does not ask it', async () => {
+    const { store, backing } = create()
+    await store.set(sid, sessionOf({ a: 1 }, 60_000))
+    expect(await store.get(sid)).toMatchObject({ a: 1 })
+    expect(backing.calls).toEqual([`set ${sid}`])
+  })
+
+  test('what memcached has lost comes back from it, once', async () => {
+    const { store, backing } = create()
+    await store.set(sid, sessionOf({ a: 1 }, 60_000))
+    await memcached.restart()
+    expect(await store.get(sid)).toMatchObject({ a: 1 })
+    expect(await store.get(sid)).toMatchObject({ a: 1 })
+    expect(backing.count('get', sid)).toBe(1)
+    expect((await store.stats()).counts).toMatchObject({ refills: 1, backingWrites: 1, backingFailures: 0 })
+  })
+
+  test('sessions that it has from before are simply there, though their stored date is over', async () => {
+    const { store, backing } = create()
+    // As connect-pg-simple leaves them: `touch` made the row live on, and left its cookie as it was.
+    const cookie = { originalMaxAge: 60_000, expires: new Date(Date.now() - 5000), path: '/' }
+    Object.assign(backing, { get: (_: string, done: Callback) => done(null, { cookie, a: 1 } as never) })
+    const found = (await store.get(sid)) as SessionData
+    expect(found).toMatchObject({ a: 1, cookie: { originalMaxAge: 60_000 } })
+    expect(new Date(found.cookie.expires as never).getTime()).toBeGreaterThan(Date.now() - 1000)
+  })
+
+  test('it is touched when the stored date is renewed, and once per `touchAfter`', async () => {
+    const { store, backing } = create({ touchAfter: 5 })
+    await store.set(sid, sessionOf({ a: 1 }, 60_000))
+    const found = (await store.get(sid)) as SessionData
+    await store.touch(sid, Object.assign(found, sessionOf({ a: 1 }, 60_000)))
+    expect(backing.calls).toEqual([`set ${sid}`])
+    await store.touch(sid, refreshed(sessionOf({ a: 1 }, 60_000), 90_000))
+    expect(backing.calls).toEqual([`set ${sid}`, `touch ${sid}`])
+  })
+
+  test('it is told until when to keep a session, and stores its cookie as it is', async () => {
+    const { store, backing } = create({ touchAfter: 300 })
+    let kept: SessionData | undefined
+    Object.assign(backing, {
+      set(_: string, data: SessionData, done: Callback) {
+        kept = data
+        done()
+      },
+    })
+    const given = sessionOf({ a: 1 }, 60_000)
+    await store.set(sid, given)
+    const date = (given.cookie.expires as Date).getTime()
+    expect(Number(kept?.cookie.expires)).toBeGreaterThan(date + 299_000)
+    expect(JSON.parse(JSON.stringify(kept)).cookie.expires).toBe(new Date(date).toISOString())
+  })
+
+  test('a save that finds a session nowhere is a late one, and dropped, however long ago the logout was', async () => {
+    const { store } = create({ tombstone: 1 })
+    await store.set(sid, sessionOf({ a: 1 }, 60_000))
+    const held = (await store.get(sid)) as SessionData
+    await store.destroy(sid)
+    await memcached.restart()
+    const conflicts: unknown[] = []
+    store.on('conflict', (_, detail) => conflicts.push(detail))
+    await store.set(sid, Object.assign(held, { b: 2 }))
+    expect(await store.get(sid)).toBeNull()
+    await until(() => conflicts.length === 1)
+    expect(conflicts).toEqual([{ outcome: 'destroyed' }])
+  })
+
+  test('a save over what memcached has lost is merged with what it has', async () => {
+    const { store } = create()
+    await store.set(sid, sessionOf({ a: 1 }, 60_000))
+    const held = (await store.get(sid)) as SessionData
+    const other = (await store.get(sid)) as SessionData
+    await store.set(sid, Object.assign(other, { b: 2 }))
+    await memcached.restart()
+    await store.set(sid, Object.assign(held, { c: 3 }))
+    expect(await store.get(sid)).toMatchObject({ a: 1, b: 2, c: 3 })
+  })
+
+  test('while memcached is away it serves and saves alone, and update says that it needs memcached', async () => {
+    const { store, backing } = create()
+    await store.set(sid, sessionOf({ a: 1 }, 60_000))
+    await memcached.freeze()
+    const found = (await store.get(sid)) as SessionData
+    await store.set(sid, Object.assign(found, { b: 2 }))
+    const gone = randomUUID()
+    await store.set(gone, sessionOf({}, 60_000))
+    await store.destroy(gone)
+    await Promise.all(
+      [1, 2, 3].map(n =>
+        store.get(sid).then(one => store.set(sid, Object.assign(one as never, { [`k${n}`]: n }))),
+      ),
+    )
+    await expect(store.update(sid, () => {})).rejects.toMatchObject({ code: 'ERR_UNAVAILABLE', status: 503 })
+    await expect(store.withLock(sid, () => {}, { wait: 0 })).rejects.toMatchObject({ status: 503 })
+    memcached.thaw()
+    const other = create({ backing }).store
+    // What memcached held of before must not be seen: by this process at once, by others when that has paid.
+    expect(await store.get(sid)).toMatchObject({ a: 1, b: 2, k1: 1, k2: 2, k3: 3 })
+    expect(await store.get(gone)).toBeNull()
+    await until(async () => ((await other.get(sid)) as Data | null)?.b)
+    expect(await other.get(sid)).toMatchObject({ a: 1, b: 2, k1: 1, k2: 2, k3: 3 })
+  })
+
+  test('where it is down memcached serves, a miss is an error, a save fails, and a touch is left for later', async () => {
+    const { store, backing } = create({ touchAfter: 0 })
+    await store.set(sid, sessionOf({ a: 1 }, 60_000))
+    backing.failure = new Error('down')
+    const found = (await store.get(sid)) as SessionData
+    expect(found).toMatchObject({ a: 1 })
+    await expect(store.get(randomUUID())).rejects.toMatchObject({ code: 'ERR_UNAVAILABLE', status: 503 })
+    const live = refreshed(store.createSession({} as never, found), 120_000)
+    await store.touch(sid, live)
+    await expect(store.set(sid, Object.assign(live, { b: 2 }))).rejects.toMatchObject({ status: 503 })
+    expect(await store.get(sid)).toMatchObject({ a: 1, b: 2 })
+    backing.failure = null
+    // What it could not be told it is told as soon as it is back.
+    await until(() => backing.count('set', sid) >= 3)
+    await memcached.restart()
+    expect(await store.get(sid)).toMatchObject({ a: 1, b: 2 })
+  })
+
+  test('a logout that it could not be told of is made up for', async () => {
+    const { store, backing } = create({ tombstone: 1 })
+    await store.set(sid, sessionOf({ a: 1 }, 60_000))
+    backing.failure = new Error('down')
+    await expect(store.destroy(sid)).rejects.toMatchObject({ status: 503 })
+    backing.failure = null
+    await until(() => backing.count('destroy', sid) >= 2)
+    await memcached.restart()
+    expect(await store.get(sid)).toBeNull()
+  })
+
+  test('users and their sessions are known after memcached lost everything', async () => {
+    const { store } = create({ userOf: one => (one as Data).user as string | undefined })
+    const [first, second, other] = [randomUUID(), randomUUID(), randomUUID()]
+    const user = `ada-${randomUUID()}`
+    await store.set(first, sessionOf({ user }, 60_000))
+    await store.set(second, sessionOf({ user }, 60_000))
+    await store.set(other, sessionOf({ user: 'bob' }, 60_000))
+    await memcached.restart()
+    expect((await store.sessionsOf(user)).map(one => one.sid).sort()).toEqual([first, second].sort())
+    await memcached.restart()
+    await store.destroyAllOf(user)
+    await memcached.restart()
+    expect([...(await store.getMany([first, second, other])).keys()]).toEqual([other])
+  })
+
+  test('it is asked for lists, without the indexes of users, and cleared with memcached', async () => {
+    const { store, backing } = create({ userOf: one => (one as Data).user as string | undefined })
+    await store.set(sid, sessionOf({ user: 'ada' }, 60_000))
+    await memcached.restart()
+    expect(await store.ids()).toEqual([sid])
+    expect(await store.length()).toBe(1)
+    expect(await store.all()).toMatchObject([{ id: sid, user: 'ada' }])
+    await store.clear()
+    expect(await store.ids()).toEqual([])
+    expect(await new Promise(done => backing.length((_error, length) => done(length)))).toBe(0)
+  })
+
+  test('one that cannot clear is not cleared by halves', async () => {
+    const backing = Object.assign(new Backing(), { clear: undefined, all: undefined })
+    const { store } = create({ backing })
+    await store.set(sid, sessionOf({ a: 1 }, 60_000))
+    await expect(store.clear()).rejects.toMatchObject({ code: 'ERR_NOT_SUPPORTED' })
+    expect(await store.ids(), 'memcached’s own list').toContain(sid)
+  })
+})
+
+test('MemoryStore is a backing store like any other', async () => {
+  const store = new MemcachedStore({ servers: '127.0.0.1:1', backing: new MemoryStore() })
+  onTestFinished(() => store.close())
+  await store.set('a', sessionOf({ a: 1 }))
+  expect(await store.get('a')).toMatchObject({ a: 1 })
+})

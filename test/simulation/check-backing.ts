@@ -1,0 +1,112 @@
+import type { RowChange } from './backing.ts'
+import type { Case, Court } from './checks.ts'
+import type { Operation } from './history.ts'
+import type { BackingSetting } from './plan.ts'
+
+/** Of its usual latency, what one call may take. */
+const SLOWEST = 70
+
+/** A read fails only where neither side could have served it. */
+export function judgeFailures({ plan, history, database, violations }: Court): void {
+  const { latency, timeout } = plan.setting.backing as BackingSetting
+  // Then it is slow enough by itself.
+  if (timeout < SLOWEST * latency) return
+  for (const { what, sid, start, end, error, number } of history.operations) {
+    if (what !== 'get' || error === undefined) continue
+    if (database.troubles.some(({ from, to }) => from <= end && to >= start)) continue
+    violations.push(`failed: operation ${number}, get ${sid}, although the backing store was well: ${error}`)
+  }
+}
+
+/** Milliseconds after which a process has paid what it owes memcached, once that is back. */
+const PAID = 3000
+
+/** Of memcached's latency, what a look takes at most. */
+const LOOK = 50
+
+/** The exception by which what a session shows is no violation. */
+export function excuseBacked(
+  { plan, history, database }: Court,
+  one: Case,
+  until: number,
+): string | undefined {
+  const { backing } = plan.setting
+  if (backing === null) return undefined
+  const rows = database.changes.get(one.sid) ?? []
+  const gone = outages(history)
+  const areBothUnwell = database.troubles.some(trouble =>
+    gone.some(({ from, to }) => from <= until && from <= trouble.to && to + PAID >= trouble.from),
+  )
+  if (areBothUnwell) return 'memcached and the backing store are in trouble at once'
+  for (const { process, from, to } of gone) {
+    const end = to + PAID + 2 * backing.timeout
+    const alone = one.operations.filter(
+      ({ process: by, what, start, end: over }) =>
+        by === process && what !== 'get' && start <= Math.min(to, until) && over >= from,
+    )
+    // Who could not reach it either does not go by it afterwards. But what overlaps meanwhile is not merged.
+    const isAware = (other: number): boolean =>
+      gone.some(outage => outage.process === other && outage.from <= to && outage.to >= from)
+    const isDivided = one.operations.some(
+      ({ process: by, start, end: over }) =>
+        by >= 0 &&
+        by !== process &&
+        start <= end &&
+        over >= from &&
+        (!isAware(by) || alone.some(own => own.start <= over && own.end >= start)),
+    )
+    const isUndermined = rows.some(
+      ({ process: by, asked, time }) => by !== process && asked <= end && time >= from && !isAware(by),
+    )
+    if (alone.length > 0 && (isDivided || isUndermined))
+      return 'one process cannot reach memcached, and another goes by what is there'
+  }
+  const isLate = rows.some(({ asked, time }) => time - asked > backing.timeout && time <= until)
+  if (isLate && (gone.length > 0 || one.timeline.losses.length > 0)) {
+    return 'a write of the backing store is carried out after its deadline, and memcached cannot tell'
+  }
+  const isLeftInTheMiddle = gone.some(({ process, from }) =>
+    one.operations.some(
+      ({ what, process: by, start, end }) =>
+        what !== 'get' && by === process && start <= from && end >= from && from <= until,
+    ),
+  )
+  if (isLeftInTheMiddle) return 'memcached goes away while a change is on its way, and others change it'
+  // One that came after its deadline is made up for later on.
+  const settling = ({ asked, time }: RowChange): number =>
+    LOOK * plan.setting.latency + (time - asked > backing.timeout / 2 ? PAID + backing.timeout : 0)
+  const isLostInTheMiddle = one.timeline.losses.some(
+    time =>
+      time <= until &&
+      (one.operations.some(({ what, start, end }) => what !== 'get' && start <= time && end >= time) ||
+        rows.some(row => row.asked <= time && row.time + settling(row) >= time)),
+  )
+  return isLostInTheMiddle ? 'memcached loses a session while a change of it is on its way' : undefined
+}
+
+/** The exception for a refresh that the backing store could not be told of. */
+export function excuseTouch({ database }: Court, { what, start, end }: Operation): string | undefined {
+  const isUnwell = database.troubles.some(({ from, to }) => from <= end && to >= start)
+  return what === 'touch' && isUnwell ? 'the backing store cannot be told of a refresh' : undefined
+}
+
+/**
+ * The exception for a session that memcached shows although a save of it failed, since the backing store could
+ * not be told: nobody was promised it.
+ */
+export function excuseUntold({ plan }: Court, { operations }: Case, until: number): string | undefined {
+  if (plan.setting.backing === null) return undefined
+  const isUntold = operations.some(
+    ({ what, error, start }) => what !== 'get' && error !== undefined && start <= until,
+  )
+  return isUntold ? 'what a failed save has left in memcached alone goes with it' : undefined
+}
+
+function outages({ away }: Court['history']): { process: number; from: number; to: number }[] {
+  return away
+    .filter(({ isUp }) => !isUp)
+    .map(({ process, time }) => {
+      const back = away.find(other => other.isUp && other.process === process && other.time >= time)
+      return { process, from: time, to: back?.time ?? Number.POSITIVE_INFINITY }
+    })
+}
