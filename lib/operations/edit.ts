@@ -276,6 +276,8 @@ export class Edit implements Change<void> {
     const isAlone = isOwn || this.#nobodyWrote(revision, current, theirs)
     // What is stored is what the request knows: a refreshed date at most came in between.
     if (isAlone && sameButCookie(base, theirs)) return { data: mine, cookie }
+    // It has nothing to say that it has not said before: a second save, while the first was on its way.
+    if (bases.every(known => sameButCookie(known, mine))) return { data: theirs, cookie }
     if (onConflict === 'merge' || (isAlone && typeof onConflict !== 'function')) {
       const data = mergeFrom(bases, mine, theirs) as SessionData
       return { data, cookie, outcome: isAlone ? undefined : 'merged' }

@@ -30,7 +30,7 @@ export const edits: Step[][] = numbers.map(number => [
 /** As many again only read. With `resave: true` they are saved, as they were read. */
 const editsAmongReads: Step[][] = edits.flatMap(steps => [steps, []])
 
-export async function kept(apps: App[], scripts: Step[][], rounds = ROUNDS): Promise<Kept> {
+export async function kept(apps: App[], scripts: Step[][], rounds: number = ROUNDS): Promise<Kept> {
   const sum: Kept = { keys: 0, nestedKeys: 0, deletions: 0 }
   for (let round = 0; round < rounds; round++) {
     const visitor = new Visitor()
@@ -47,7 +47,7 @@ export async function kept(apps: App[], scripts: Step[][], rounds = ROUNDS): Pro
 }
 
 /** What overlapping requests of one visitor must not lose, whatever serves them. */
-export function overlapContract(store: () => MemcachedStoreOptions, rounds = ROUNDS): void {
+export function overlapContract(store: () => MemcachedStoreOptions, rounds: number = ROUNDS): void {
   const whole = REQUESTS * rounds
   const all = whole.toLocaleString('en')
 

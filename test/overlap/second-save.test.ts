@@ -1,36 +1,15 @@
 import { randomUUID } from 'node:crypto'
-import session, { type SessionData } from 'express-session'
+import type { SessionData } from 'express-session'
 import { describe, expect, inject, test } from 'vitest'
 import type { MemcachedStore, MemcachedStoreOptions } from '../../lib/index.ts'
+import { OPCODE } from '../support/frames.ts'
+import { TcpProxy } from '../support/proxy.ts'
+import { generate, load, save } from './live.ts'
 import { ScriptedApp } from './scripted-app.ts'
 import { type AnySession, makeSession, TwoStores } from './two-stores.ts'
 import { loaded, Visitor } from './visitor.ts'
 
 const servers = inject('memcached')
-
-/** `req.session`, as a request has it. */
-type LiveSession = AnySession & session.Session
-
-/** Loads a session as express-session does for a request. */
-async function load(store: MemcachedStore, sid: string): Promise<LiveSession> {
-  const read = (await store.get(sid)) as SessionData
-  return store.createSession({ sessionID: sid, sessionStore: store } as never, read) as LiveSession
-}
-
-/** A session as express-session generates it for a new visitor. */
-function generate(store: MemcachedStore): LiveSession {
-  const { Session, Cookie } = session as unknown as {
-    Session: new (req: object) => LiveSession
-    Cookie: new (options: object) => SessionData['cookie']
-  }
-  const generated = new Session({ sessionID: randomUUID(), sessionStore: store })
-  generated.cookie = new Cookie({ maxAge: 60_000 })
-  return generated
-}
-
-function save(live: LiveSession): Promise<void> {
-  return new Promise((resolve, reject) => live.save(error => (error ? reject(error) : resolve())))
-}
 
 describe.skipIf(servers === null)('a request', () => {
   const start = (more: MemcachedStoreOptions = {}): TwoStores =>
@@ -111,6 +90,30 @@ describe.skipIf(servers === null)('a request', () => {
       await Promise.all(saves)
       expect(await stores.stored(sid)).toEqual(expected)
     })
+
+    test.each(['overwrite', 'reject'] as const)(
+      'the same, leaves alone what came after the first (%s)',
+      async onConflict => {
+        await using proxy = await TcpProxy.start((servers as string).split(',')[0] as string)
+        await using stores = new TwoStores(
+          { servers: proxy.address, timeout: 5000, onConflict },
+          { servers: (servers as string).split(',')[0] as string },
+        )
+        const sid = await stores.create({ n: 0 })
+        const live = await load(stores.here, sid)
+        live.n = 1
+        const held = proxy.holdFrom(OPCODE.replace)
+        const saves = [save(live), save(live)]
+        await held
+        await stores.edit(sid, theirs => {
+          theirs.n = 2
+        })
+        await proxy.pass()
+        await Promise.all(saves)
+        expect(await stores.stored(sid)).toEqual({ n: 2 })
+        expect(stores.conflicts).toEqual([])
+      },
+    )
 
     test('stays refused after a logout, however often it saves', async () => {
       await using stores = start()
