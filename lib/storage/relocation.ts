@@ -15,9 +15,9 @@ const MAX_ROUNDS = 8
 const MAX_PAUSE = 64
 
 const MINUTE = 60_000
-/** The highest flags say when it was moved: the minute of Unix time, and 0 for never. */
+/** The highest flags but the sign bit say when it was moved: the minute of Unix time, and 0 for never. */
 const STAMP_SHIFT = 21
-const STAMPS = 0x7ff
+const STAMPS = 0x3ff
 /** Minutes for which it stays then. */
 const REST = 2
 
@@ -40,7 +40,7 @@ export class Placed {
 
   /** The flags that say so. */
   get flags(): number {
-    return (this.stamp << STAMP_SHIFT) >>> 0
+    return this.stamp << STAMP_SHIFT
   }
 
   /** Was it moved a moment ago, by whichever clock? */

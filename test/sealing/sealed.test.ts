@@ -277,30 +277,34 @@ describe.skipIf(memcached === undefined)('sessions from before', () => {
 })
 
 describe.skipIf(memcached === undefined)('a key that is changed', () => {
-  test('logs nobody out, in whatever order processes have the two', async () => {
-    const prefix = prefixOf()
-    const before = storeWith({ prefix, userOf })
-    await before.set('a', makeSession({ user: 'ann', count: 0 }))
-    const orders = [
-      [KEY, OTHER_KEY],
-      [OTHER_KEY, KEY],
-    ].map(encryptionKeys => storeWith({ prefix, userOf, encryptionKeys }))
-    for (let round = 0; round < 3; round++) {
-      for (const store of orders) {
-        await store.update('a', stored => {
-          const counter = stored as SessionData & { count: number }
-          counter.count++
-        })
-        for (const reader of orders) {
-          expect(await reader.get('a')).toMatchObject({ count: expect.any(Number) })
-          expect((await reader.sessionsOf('ann')).map(({ sid }) => sid)).toEqual(['a'])
+  test.each(['', 'memcached+text://'])(
+    'logs nobody out, in whatever order processes have the two: %s',
+    async scheme => {
+      const prefix = prefixOf()
+      const servers = `${scheme}${memcached}`
+      const before = storeWith({ servers, prefix, userOf })
+      await before.set('a', makeSession({ user: 'ann', count: 0 }))
+      const orders = [
+        [KEY, OTHER_KEY],
+        [OTHER_KEY, KEY],
+      ].map(encryptionKeys => storeWith({ servers, prefix, userOf, encryptionKeys }))
+      for (let round = 0; round < 3; round++) {
+        for (const store of orders) {
+          await store.update('a', stored => {
+            const counter = stored as SessionData & { count: number }
+            counter.count++
+          })
+          for (const reader of orders) {
+            expect(await reader.get('a')).toMatchObject({ count: expect.any(Number) })
+            expect((await reader.sessionsOf('ann')).map(({ sid }) => sid)).toEqual(['a'])
+          }
         }
       }
-    }
-    const after = storeWith({ prefix, userOf, encryptionKeys: OTHER_KEY })
-    expect(await after.get('a')).toMatchObject({ count: 6 })
-    expect(after.corrupt).toEqual([])
-  })
+      const after = storeWith({ servers, prefix, userOf, encryptionKeys: OTHER_KEY })
+      expect(await after.get('a')).toMatchObject({ count: 6 })
+      expect(after.corrupt).toEqual([])
+    },
+  )
 
   test('is counted towards what one may seal', async () => {
     const store = storeWith({ prefix: prefixOf() })
