@@ -214,3 +214,23 @@ describe('docs/stored-form.md', () => {
     },
   )
 })
+
+describe('docs/sealing.md', () => {
+  let page: Page
+  beforeAll(async () => {
+    page = await Page.read('docs/sealing.md')
+  })
+
+  test('seals, with keys from the environment', async () => {
+    const out = await runModule(`${importStore}
+      process.env.MEMCACHED_SERVERS = '${server.address}'
+      process.env.SESSION_KEYS = '${'a'.repeat(32)} ${'b'.repeat(32)}'
+      ${page.snippet('js', 'SESSION_KEYS')}
+      await store.set('a', { cookie: {}, name: 'Ada' })
+      console.log((await store.get('a')).name, (await store.stats()).sealed)
+      await store.close()`)
+    expect(out).toBe('Ada 1\n')
+  })
+
+  test('leaves nothing out', () => expect(page.leftOut).toEqual([]))
+})
