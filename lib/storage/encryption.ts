@@ -62,6 +62,11 @@ export class Keyring {
     return Buffer.concat([id, nonce, hidden, cipher.getAuthTag()])
   }
 
+  /** Has the key that seals sealed this, as far as its beginning tells? */
+  isCurrent(value: Buffer): boolean {
+    return value.length >= ID_BYTES && (this.#keys[0] as Key).id.compare(value, 0, ID_BYTES) === 0
+  }
+
   /** What is in a sealed value; null where none of the keys opens it. */
   open(value: Buffer, context: Buffer): Buffer | null {
     const end = value.length - TAG_BYTES

@@ -46,7 +46,7 @@ export class MemcachedRecords implements Records {
     const reply = await replied(done => home.get(key, done))
     if (reply.status === NOT_FOUND) return null
     if (reply.version === null) throw noVersions(home.address)
-    return { text: await this.#text(key, reply), version: reply.version }
+    return this.#record(key, reply, reply.version, this.#form.isOutdated(reply))
   }
 
   async write(
@@ -91,19 +91,19 @@ export class MemcachedRecords implements Records {
   async #find(key: string, others: readonly string[]): Promise<SideRecord | null> {
     const found = await this.#relocation.find(key, others)
     if (found === null) return null
-    const text = await this.#text(found.key, found.reply)
-    return { text, version: Placed.of(found.key, found.reply) }
+    const isOutdated = found.key !== key || this.#form.isOutdated(found.reply)
+    return this.#record(found.key, found.reply, Placed.of(found.key, found.reply), isOutdated)
   }
 
   /** What is none of ours holds nothing, and may be written over. */
-  async #text(key: string, reply: Reply): Promise<string> {
-    return (await this.#form.text(key, reply)) ?? ''
+  async #record(key: string, reply: Reply, version: Version, isOutdated: boolean): Promise<SideRecord> {
+    return { text: (await this.#form.text(key, reply)) ?? '', version, isOutdated }
   }
 }
 
 function outcome(text: string, reply: Reply, version: Version | null): WriteOutcome {
   if (reply.status !== OK) return refusal(reply)
-  return { text, version: reply.version === null ? null : version }
+  return { text, version: reply.version === null ? null : version, isOutdated: false }
 }
 
 function refusal({ status }: Reply): 'changed' | 'missing' {

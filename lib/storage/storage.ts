@@ -110,6 +110,8 @@ export interface SideRecord {
   readonly text: string
   /** Null where nobody was told: then a write over it looks first. */
   readonly version: Version | null
+  /** Is it as it was before keys were changed? Then it wants to be written again, while it can still be read. */
+  readonly isOutdated: boolean
 }
 
 /** What lies there now; or why the condition did not hold: something else does, or nothing. */

@@ -105,6 +105,12 @@ export class StoredForm {
     return (flags & DEFLATED) === 0 ? toText(opened) : this.#unpack(opened)
   }
 
+  /** Would it be sealed otherwise today? */
+  isOutdated({ flags, bytes }: Reply): boolean {
+    if (this.#keyring === null) return false
+    return (flags & SEALED) === 0 || !this.#keyring.isCurrent(bytes)
+  }
+
   /** What a reply to a read holds. A promise where that takes long. */
   record(key: string, reply: Reply): SessionRecord | Promise<SessionRecord> {
     if (reply.status === NOT_FOUND) return SessionRecord.MISSING

@@ -99,7 +99,8 @@ export class Indexes {
       const stored = await this.read(user)
       const found = stored?.index ?? EMPTY
       const index = changes.reduce((changed, { apply }) => apply(changed), found)
-      if (index === found || (await this.write(user, stored, index))) return index
+      const isDone = index === found && stored?.record.isOutdated !== true
+      if (isDone || (await this.write(user, stored, index))) return index
     }
     throw new MemcachedStoreError('ERR_CONFLICT', 'Too many overlapping logins of one user: try again')
   }

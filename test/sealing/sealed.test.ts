@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { SessionData } from 'express-session'
 import { afterEach, describe, expect, inject, test } from 'vitest'
+import { EmbeddedMemcached } from '../../lib/embedded/index.ts'
 import { MemcachedStore, type MemcachedStoreOptions } from '../../lib/index.ts'
 import type { Item } from '../../lib/memcached/node.ts'
 import { createNodes } from '../../lib/memcached/nodes.ts'
@@ -13,6 +14,7 @@ import { generate, load } from '../overlap/live.ts'
 import { makeSession } from '../overlap/two-stores.ts'
 import { OPCODE } from '../support/frames.ts'
 import { TcpProxy } from '../support/proxy.ts'
+import { until } from '../support/until.ts'
 import { EVERYTHING, KEY, OTHER_KEY } from './everything.ts'
 
 const memcached = inject('memcached')?.split(',')[0] as string
@@ -305,6 +307,39 @@ describe.skipIf(memcached === undefined)('a key that is changed', () => {
       expect(after.corrupt).toEqual([])
     },
   )
+
+  test('moves sessions from one server to another', async () => {
+    await using one = await EmbeddedMemcached.start()
+    await using other = await EmbeddedMemcached.start()
+    const servers = [one.address, other.address]
+    const sids = Array.from({ length: 40 }, () => randomUUID())
+    const before = storeWith({ servers, userOf })
+    for (const sid of sids) await before.set(sid, makeSession({ user: 'ann' }))
+    const changed = storeWith({ servers, userOf, encryptionKeys: [OTHER_KEY, KEY] })
+    for (const sid of sids) {
+      await changed.update(sid, stored => {
+        Object.assign(stored, { seen: true })
+      })
+    }
+    expect((await changed.ids()).sort()).toEqual(sids.sort())
+    const after = storeWith({ servers: servers.reverse(), userOf, encryptionKeys: OTHER_KEY })
+    expect((await after.getMany(sids)).size).toBe(40)
+    // The index is looked after beside the requests.
+    await until(async () => (await after.sessionsOf('ann')).length === 40)
+    await after.destroyAllOf('ann')
+    expect(await after.length()).toBe(0)
+  })
+
+  test('takes the index of a user along, which is written more seldom than sessions', async () => {
+    const prefix = prefixOf()
+    const options = { prefix, userOf, hashKeys: false }
+    await storeWith(options).set('a', makeSession({ user: 'ann' }))
+    const changed = storeWith({ ...options, encryptionKeys: [OTHER_KEY, KEY] })
+    await changed.set('a', await load(changed, 'a'))
+    const after = storeWith({ ...options, encryptionKeys: OTHER_KEY })
+    await changed.update('a', () => {})
+    await until(async () => (await after.sessionsOf('ann')).length === 1)
+  })
 
   test('is counted towards what one may seal', async () => {
     const store = storeWith({ prefix: prefixOf() })
