@@ -111,7 +111,7 @@ export interface SideRecord {
   /** Null where nobody was told: then a write over it looks first. */
   readonly version: Version | null
   /** Is it as it was before keys were changed? Then it wants to be written again, while it can still be read. */
-  readonly isOutdated: boolean
+  readonly isOutdated?: boolean
 }
 
 /** What lies there now; or why the condition did not hold: something else does, or nothing. */

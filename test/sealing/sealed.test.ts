@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import type { SessionData } from 'express-session'
+import { MemoryStore, type SessionData } from 'express-session'
 import { afterEach, describe, expect, inject, test } from 'vitest'
 import { EmbeddedMemcached } from '../../lib/embedded/index.ts'
 import { MemcachedStore, type MemcachedStoreOptions } from '../../lib/index.ts'
@@ -42,6 +42,10 @@ class Raw {
   set(key: string, value: string | Buffer, flags: number): Promise<Reply> {
     const item: Item = { key, value, flags, expiration: 60 }
     return replied(done => this.#node?.write('set', item, null, done))
+  }
+
+  async delete(key: string): Promise<void> {
+    await replied(done => this.#node?.delete(key, null, done))
   }
 
   async close(): Promise<void> {
@@ -349,5 +353,26 @@ describe.skipIf(memcached === undefined)('a key that is changed', () => {
     const plain = storeWith({ prefix: prefixOf(), encryptionKeys: undefined })
     await plain.set('a', makeSession({}))
     expect((await plain.stats()).sealed).toBe(0)
+  })
+})
+
+describe.skipIf(memcached === undefined)('a backing store', () => {
+  test('gets sessions as they are, and gives them back sealed', async () => {
+    const prefix = prefixOf()
+    const backing = new MemoryStore()
+    const store = storeWith({ prefix, userOf, backing })
+    await store.set('a', makeSession({ user: 'ann', text: 'a word of the session' }))
+    const behind = await new Promise(resolve => backing.get('a', (_, session) => resolve(session)))
+    expect(behind).toMatchObject({ user: 'ann', text: 'a word of the session' })
+    const at = raw()
+    const keys = [...(await at.all(prefix)).keys()]
+    expect(keys).toHaveLength(2)
+    for (const key of keys) await at.delete(key)
+    expect(await store.get('a')).toMatchObject({ text: 'a word of the session' })
+    expect((await store.sessionsOf('ann')).map(({ sid }) => sid)).toEqual(['a'])
+    for (const [key, { bytes }] of await at.all(prefix)) {
+      expect(keys).toContain(key)
+      for (const word of ['ann', 'a word', 'cookie']) expect(bytes.includes(word)).toBe(false)
+    }
   })
 })
