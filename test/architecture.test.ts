@@ -23,6 +23,7 @@ const MAY: Record<string, readonly string[]> = {
     'memcached-store.ts',
   ],
   'memcached-store.ts': [
+    'backing',
     'cluster',
     'listing',
     'locks',
@@ -41,8 +42,10 @@ const MAY: Record<string, readonly string[]> = {
     'storage/storage.ts',
     'storage/record.ts',
     'storage/session-id.ts',
+    'backing/backing-store.ts',
     'options.ts',
   ],
+  backing: ['session', 'storage/storage.ts', 'storage/record.ts', 'storage/keys.ts'],
   users: ['session', 'storage/storage.ts', 'options.ts'],
   locks: ['storage/storage.ts'],
   'options.ts': ['session', 'memcached/address.ts', 'memcached/client-node.ts'],

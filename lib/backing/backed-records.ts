@@ -1,8 +1,9 @@
 import { Cookie, type SessionData } from 'express-session'
 import { SessionRecord } from '../storage/record.ts'
 import type { RecordCallback, Records, SideRecord, WriteOutcome } from '../storage/storage.ts'
-import { Backed, type BackedOptions, type Front } from './backed.ts'
+import { Backed, type BackedOptions } from './backed.ts'
 import type { BackingStore } from './backing-store.ts'
+import type { Front } from './front.ts'
 import type { Found, Shelf } from './shelf.ts'
 
 /** A record in the backing store, which takes nothing but sessions. */

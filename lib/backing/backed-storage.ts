@@ -34,7 +34,7 @@ export class BackedStorage implements Storage {
     const mark = `@${prefix}`
     const isDated = typeof ttl !== 'function'
     const isOther = (id: string): boolean => id.startsWith(mark)
-    const shelf = new SessionShelf(store, codec, expiry, isDated, isOther, backingTimeout)
+    const shelf = new SessionShelf(store, codec, expiry, { isDated, isOther, patience: backingTimeout })
     this.#front = front
     this.#store = store
     this.sessions = new BackedSessions(front.sessions, shelf, options)

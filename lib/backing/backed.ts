@@ -1,17 +1,15 @@
 import { ConnectionLostError, MemcachedStoreError } from '../errors.ts'
 import { SessionRecord } from '../storage/record.ts'
-import type { RecordCallback, Sessions } from '../storage/storage.ts'
+import type { RecordCallback } from '../storage/storage.ts'
 import { type BackingCounts, BackingError } from './backing-store.ts'
 import { type Debt, Debts } from './debts.ts'
+import type { Front } from './front.ts'
 import { isOfLine, LEASE, LinedFront } from './lineage.ts'
 import type { Found, Shelf } from './shelf.ts'
 import { Suspicion } from './suspicion.ts'
 
 /** Rounds of one operation that others, or memcached's losses, may make necessary. */
 const MAX_ROUNDS = 100
-
-/** Records in memcached, as {@link Backed} uses them. */
-export type Front = Pick<Sessions, 'read' | 'write' | 'writeTombstone' | 'check' | 'addressOf'>
 
 export interface BackedOptions {
   /** Milliseconds of one operation of memcached. */

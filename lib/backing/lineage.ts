@@ -1,6 +1,6 @@
 import { SessionRecord } from '../storage/record.ts'
 import type { RecordCallback } from '../storage/storage.ts'
-import type { Front } from './backed.ts'
+import type { Front } from './front.ts'
 
 /** White space that may stand before JSON without changing it (RFC 8259, section 2). */
 const SPACES = ' \t\n\r'

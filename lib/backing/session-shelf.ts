@@ -10,6 +10,15 @@ const ITEM_SLACK = 2000
 /** Milliseconds that a session has whose end only the backing store knows: more than memcached keeps it for. */
 const GRACE = 3000
 
+export interface ShelfOptions {
+  /** Does a session live until the date of its cookie, where that has one? Not so with a `ttl` function. */
+  readonly isDated: boolean
+  /** Is this the id of something else that lies in the backing store? */
+  isOther(id: string): boolean
+  /** Milliseconds of one call of the backing store. */
+  readonly patience: number
+}
+
 /** Sessions in the backing store, as texts. */
 export class SessionShelf implements Shelf {
   readonly #store: BackingStore
@@ -19,25 +28,13 @@ export class SessionShelf implements Shelf {
   readonly #isOther: (id: string) => boolean
   readonly #patience: number
 
-  /**
-   * @param isDated - does a session live until the date of its cookie, where that has one? Not so with a `ttl` function.
-   * @param isOther - is this the id of something else that lies in the backing store?
-   * @param patience - milliseconds of one call of the backing store.
-   */
-  constructor(
-    store: BackingStore,
-    codec: Codec,
-    expiry: Expiry,
-    isDated: boolean,
-    isOther: (id: string) => boolean,
-    patience: number,
-  ) {
+  constructor(store: BackingStore, codec: Codec, expiry: Expiry, options: ShelfOptions) {
     this.#store = store
     this.#codec = codec
     this.#expiry = expiry
-    this.#isDated = isDated
-    this.#isOther = isOther
-    this.#patience = patience
+    this.#isDated = options.isDated
+    this.#isOther = options.isOther
+    this.#patience = options.patience
   }
 
   async get(sid: string): Promise<Found | null> {
