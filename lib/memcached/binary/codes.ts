@@ -6,6 +6,7 @@ import { EXISTS, NOT_FOUND, OK } from '../reply.ts'
 export const REQUEST_MAGIC = 0x80
 export const RESPONSE_MAGIC = 0x81
 export const HEADER_LENGTH = 24
+export const OPAQUE_OFFSET = 12
 
 /** The other opcodes are those of `request.ts`. */
 export const NOOP = 0x0a
