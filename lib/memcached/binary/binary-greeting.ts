@@ -8,12 +8,12 @@ import {
   HEADER_LENGTH,
   loginFrame,
   NOOP,
-  OPAQUE_OFFSET,
   RESPONSE_MAGIC,
   SASL_AUTH,
   statusError,
   UNKNOWN_COMMAND,
   VERSION,
+  versionLine,
 } from './codes.ts'
 
 /** No answer to a greeting is longer. */
@@ -59,11 +59,4 @@ export class BinaryGreeting implements Greeting {
       this.#bytes = reply.subarray(HEADER_LENGTH + body)
     }
   }
-}
-
-/** Unlike NOOP, which is `\n`, it is told without a password. */
-function versionLine(): Buffer {
-  const request = frame(VERSION)
-  request.write('\r\n', OPAQUE_OFFSET, 'latin1')
-  return request
 }
