@@ -23,6 +23,15 @@ async function freePorts(count: number): Promise<number[]> {
   return ports
 }
 
+/** Not every program that listens answers yet. */
+async function answers(address: { port: number; host: string }): Promise<boolean> {
+  const socket = connect(address, () => socket.write('version\r\n'))
+  socket.setTimeout(200, () => socket.destroy())
+  const answer = await Promise.race([once(socket, 'data'), once(socket, 'close')]).catch(() => [])
+  socket.destroy()
+  return String(answer[0]).startsWith('VERSION')
+}
+
 /** A program that keeps what the store stores, started with a configuration of `docs/servers/`. */
 class Program implements AsyncDisposable {
   readonly #process: ChildProcess
@@ -48,13 +57,7 @@ class Program implements AsyncDisposable {
     process.once('exit', () => child.kill('SIGKILL'))
     await until(async () => {
       if (child.exitCode !== null) throw new Error(`${name} ended with ${child.exitCode}`)
-      const socket = connect(address)
-      const isOpen = await once(socket, 'connect').then(
-        () => true,
-        () => false,
-      )
-      socket.destroy()
-      return isOpen
+      return answers(address)
     })
     return new Program(child, folder)
   }
@@ -87,10 +90,9 @@ export class Twemproxy implements AsyncDisposable {
     const adapt = (text: string): string =>
       backends
         .reduce((config, { port }, index) => config.replace(`:${11211 + index}:1`, `:${port}:1`), text)
-        .replace('22121', `${port}`)
-    const command = (config: string): string[] => [
-      ...['nutcracker', '-c', config, '-a', '127.0.0.1', '-s', `${statistics}`],
-    ]
+        .replaceAll('22121', `${port}`)
+    const command = (config: string): string[] =>
+      `nutcracker -c ${config} -o ${config}.log -a 127.0.0.1 -s ${statistics}`.split(' ')
     const program = await Program.start('twemproxy.yml', adapt, command, { port, host: '127.0.0.1' })
     return new Twemproxy(`127.0.0.1:${port}`, backends, program)
   }
