@@ -51,11 +51,9 @@ const set = (node: MemjsNode, key: string, value: string): Promise<Reply> =>
   asked(done => node.write('set', { key, value, flags: 0, expiration: 0 }, null, done))
 
 describe('text', () => {
-  test('what is read in one tick is asked for in one command; a key that is twice in it, apart', async () => {
+  test('what is read in one tick is asked for in one command; a key that is twice in it may be answered once', async () => {
     const { node, lines } = await scripted(line =>
-      line
-        .split(' ')
-        .slice(1)
+      [...new Set(line.split(' ').slice(1))]
         .filter(key => key !== 'none')
         .map(key => `VALUE ${key} 0 1 7\r\n${key}\r\n`)
         .concat('END\r\n')
@@ -71,7 +69,7 @@ describe('text', () => {
       'a',
       'd',
     ])
-    expect(lines).toEqual(['gets w', 'gets a b none c', 'gets a d'])
+    expect(lines).toEqual(['gets w', 'gets a b none c a d', 'gets a'])
   })
 
   test('values may come in any order, as through a proxy', async () => {
