@@ -42,6 +42,7 @@ export const contenders = {
   },
 
   ours: ours({}),
+  'ours, text': ours({ protocol: 'text' }),
   encrypted: ours({ encryptionKeys: SECRET }),
   compressed: ours({ compress: true }),
   both: ours({ encryptionKeys: SECRET, compress: true }),

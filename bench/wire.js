@@ -13,8 +13,9 @@ export const title = 'The wire'
 const BYTES = 361
 const ROUNDS = 9
 const OPTIONS = { operations: 20_480, inFlight: 64 }
+const TEXT = 'ours, text'
 const REDIS = 'connect-redis, no deadline'
-const NAMES = ['limit', 'ours', REDIS, 'connect-redis', 'memjs', 'connect-memcached']
+const NAMES = ['limit', 'ours', TEXT, REDIS, 'connect-redis', 'memjs', 'connect-memcached']
 
 /** @type {Record<string, string>} */
 const TASKS = {
@@ -107,7 +108,10 @@ alternating rounds of ${number(OPTIONS.operations)} operations, and in brackets 
       bars,
     )
   }
+  const ofBinary = (/** @type {string} */ task) => medianRatio(cpu(task, TEXT), cpu(task, 'ours'))
   const wanted = [
+    { what: 'get over text, of binary', measured: ofBinary('get'), atMost: 1.1 },
+    { what: 'set after read over text, of binary', measured: ofBinary('save'), atMost: 1.1 },
     { what: 'get, of the limit', measured: ratio('get', 'limit'), atMost: 1.3 },
     { what: 'set after read, of the limit', measured: ratio('save', 'limit'), atMost: 1.3 },
     { what: 'set plain, of the limit', measured: ratio('set', 'limit'), atMost: 1.3 },

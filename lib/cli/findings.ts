@@ -92,6 +92,8 @@ const RULES: readonly ((examination: Examination) => Finding | null)[] = [
   },
 
   function openToAll({ statistics: { settings } }) {
+    // Other servers do not tell where they listen.
+    if (!settings.has('inter') && !settings.has('domain_socket')) return null
     if (asksForPassword(settings) || wantsCertificate(settings) || isLocal(settings)) return null
     const listens = settings.get('inter') ?? 'NULL'
     return {

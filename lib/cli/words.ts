@@ -1,4 +1,6 @@
 const KB = 1024
+/** For what a server does not tell. */
+export const NOT_TOLD = 'not told'
 
 /** An error with its cause, which says what the system said. */
 export function inWords(error: Error): string {
@@ -6,6 +8,7 @@ export function inWords(error: Error): string {
 }
 
 export function count(number: number): string {
+  if (Number.isNaN(number)) return NOT_TOLD
   return number.toLocaleString('en')
 }
 
@@ -20,6 +23,7 @@ export function percent(share: number): string {
 
 /** In units of 1,024, as memcached's options have them. */
 export function bytes(number: number): string {
+  if (Number.isNaN(number)) return NOT_TOLD
   if (number < KB) return `${number} bytes`
   const [unit, size] = number < KB ** 2 ? ['KB', KB] : number < KB ** 3 ? ['MB', KB ** 2] : ['GB', KB ** 3]
   return `${Number((number / (size as number)).toFixed(1))} ${unit}`

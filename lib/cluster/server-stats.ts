@@ -1,10 +1,12 @@
 import type { MemcachedNode } from '../memcached/node.ts'
 import type { Statistics } from '../memcached/statistics.ts'
 
-/** A server that answered, with what it tells of itself: numbers of all its clients. */
+/** A server that answered, with what it tells of itself: numbers of all its clients, NaN where it does not tell. */
 export interface ServerStats {
   readonly address: string
   readonly reachable: true
+  /** What it was asked in: binary where it understands that. */
+  readonly protocol: 'binary' | 'text'
   readonly version: string
   /** Seconds. */
   readonly uptime: number
@@ -46,11 +48,13 @@ async function ask(node: MemcachedNode): Promise<ServerStats | UnreachableServer
   }
 }
 
-export function summary(address: string, { general, settings, roundTrip }: Statistics): ServerStats {
-  const number = (name: string): number => Number(general.get(name) ?? 0)
+export function summary(address: string, statistics: Statistics): ServerStats {
+  const { protocol, general, settings, roundTrip } = statistics
+  const number = (name: string): number => Number(general.get(name) ?? Number.NaN)
   return {
     address,
     reachable: true,
+    protocol,
     version: general.get('version') ?? '',
     uptime: number('uptime'),
     items: number('curr_items'),
@@ -58,7 +62,7 @@ export function summary(address: string, { general, settings, roundTrip }: Stati
     limit: number('limit_maxbytes'),
     evictions: number('evictions'),
     connections: number('curr_connections'),
-    connectionLimit: Number(settings.get('maxconns') ?? general.get('max_connections') ?? 0),
+    connectionLimit: Number(settings.get('maxconns') ?? general.get('max_connections') ?? Number.NaN),
     hits: number('get_hits'),
     misses: number('get_misses'),
     roundTrip,

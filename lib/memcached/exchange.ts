@@ -20,7 +20,8 @@ const TICKS = 10
  * long, or is not in the binary protocol, and must not delay the requests of visitors.
  *
  * @param request - called once the connection is open.
- * @param take - gets the bytes of the answer as they come; true says that it is complete.
+ * @param take - gets the bytes of the answer as they come; true says that it is complete. May send more, and throw
+ *   what the exchange fails with.
  * @param granted - timeouts that all of it may take, connecting included; asked again as the answer comes.
  *   By itself silence is no measure: a server that sends a byte now and then is never silent.
  * @throws MemcachedStoreError - `ERR_UNAVAILABLE` where the connection fails; `ERR_TIMEOUT` at silence, or
@@ -30,7 +31,7 @@ const TICKS = 10
 export function exchange(
   { address, tls, timeout }: Target,
   request: () => string | Buffer,
-  take: (bytes: Buffer) => boolean,
+  take: (bytes: Buffer, send: (more: string | Buffer) => void) => boolean,
   signal: AbortSignal,
   granted: () => number = () => 1,
 ): Promise<void> {
@@ -52,6 +53,14 @@ export function exchange(
     }
 
     const socket = dial(address, tls, () => socket.write(request()))
+    const isComplete = (bytes: Buffer): boolean => {
+      try {
+        return take(bytes, more => socket.write(more))
+      } catch (error) {
+        fail(error)
+        return false
+      }
+    }
     let isFirst = true
     let ticks = 0
     let silentTicks = 0
@@ -60,7 +69,7 @@ export function exchange(
       const refusal = isFirst ? tooManyConnections(address.name, bytes) : null
       if (refusal !== null) {
         fail(refusal)
-      } else if (take(bytes)) {
+      } else if (isComplete(bytes)) {
         end()
         resolve()
       }

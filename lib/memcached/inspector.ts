@@ -1,6 +1,9 @@
 import { closedError, MemcachedStoreError } from '../errors.ts'
+import { isBinaryOnly } from './binary/binary-statistics.ts'
 import type { Target } from './exchange.ts'
-import { isBinaryOnly, readStatistics, type Statistics } from './statistics.ts'
+import { readStatistics } from './read-statistics.ts'
+import type { Statistics } from './statistics.ts'
+import { readTextStatistics } from './text/text-statistics.ts'
 import { type WalkOptions, walk } from './walk.ts'
 
 /** Looks at a server as a whole, on connections beside the one that serves visitors. */
@@ -54,14 +57,31 @@ export class Inspector {
       await walk(this.#target, { ...options, progress })
     } catch (error) {
       options.signal.throwIfAborted()
-      // Silent, or closed without a word: it was cut, or it does not understand the text protocol.
-      if (heard || !(await isBinaryOnly(this.#target, options.signal))) throw error
+      // Silent, or closed without a word: it was cut, or it does not understand the text protocol, or the command.
+      if (heard) throw error
+      await this.#explain(error, options.signal)
+      throw error
+    }
+  }
+
+  /** Throws where the server cannot list at all. */
+  async #explain(cause: unknown, signal: AbortSignal): Promise<void> {
+    const { name } = this.#target.address
+    const told = await readTextStatistics(this.#target, signal).catch(() => null)
+    if (told !== null) {
+      if (told.general.has('pid')) return
       throw new MemcachedStoreError(
         'ERR_NOT_SUPPORTED',
-        `memcached on ${this.#target.address.name} lists no keys, and so no sessions: it speaks only the ` +
-          'binary protocol, as it does with passwords (-S), and that has no command for it',
-        { cause: error },
+        `memcached on ${name} lists no keys, and so no sessions: it is a proxy, and has no command for it`,
+        { cause },
       )
     }
+    if (!(await isBinaryOnly(this.#target, signal))) return
+    throw new MemcachedStoreError(
+      'ERR_NOT_SUPPORTED',
+      `memcached on ${name} lists no keys, and so no sessions: it speaks only the ` +
+        'binary protocol, as it does with passwords (-S), and that has no command for it',
+      { cause },
+    )
   }
 }

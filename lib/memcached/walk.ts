@@ -1,6 +1,7 @@
 import { MemcachedStoreError } from '../errors.ts'
 import { pause } from '../pause.ts'
 import { exchange, type Target } from './exchange.ts'
+import { afterGreeting } from './text/after-greeting.ts'
 
 /** A key on a server, and what the server tells of its item. */
 export interface ListedItem {
@@ -83,15 +84,22 @@ export async function walk(target: Target, options: WalkOptions): Promise<void> 
 /** One try: the line that is no key and ends it. */
 async function dump(target: Target, command: string, options: WalkOptions): Promise<string> {
   const lines = new Lines(options)
+  const request = `lru_crawler metadump ${command}\r\n`
+  const take = (bytes: Buffer): boolean => {
+    const before = lines.keys
+    const isComplete = lines.read(bytes)
+    options.progress?.(lines.keys - before)
+    return isComplete
+  }
+  // Only who has a password may be asked for it.
+  const conversation =
+    target.address.username === undefined
+      ? { opening: request, take }
+      : afterGreeting(target.address, request, () => {}, take)
   await exchange(
     target,
-    () => `lru_crawler metadump ${command}\r\n`,
-    bytes => {
-      const before = lines.keys
-      const isComplete = lines.read(bytes)
-      options.progress?.(lines.keys - before)
-      return isComplete
-    },
+    () => conversation.opening,
+    (bytes, send) => conversation.take(bytes, send),
     options.signal,
     () => granted(lines.keys, target.timeout),
   )

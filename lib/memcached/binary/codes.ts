@@ -6,6 +6,7 @@ import { EXISTS, NOT_FOUND, OK } from '../reply.ts'
 export const REQUEST_MAGIC = 0x80
 export const RESPONSE_MAGIC = 0x81
 export const HEADER_LENGTH = 24
+const OPAQUE_OFFSET = 12
 
 /** The other opcodes are those of `request.ts`. */
 export const NOOP = 0x0a
@@ -32,6 +33,13 @@ export function frame(opcode: number, key = '', value = ''): Buffer {
 /** Logs in with user and password (RFC 4616; memcached's wiki, "SASLAuthProtocol"). */
 export function loginFrame(username: string, password: string): Buffer {
   return frame(SASL_AUTH, 'PLAIN', `\0${username}\0${password}`)
+}
+
+/** Asks for the version, which is told without a password. To a server that speaks text only it is a line, with its end. */
+export function versionLine(): Buffer {
+  const request = frame(VERSION)
+  request.write('\r\n', OPAQUE_OFFSET, 'latin1')
+  return request
 }
 
 /** The failure that a status means, or null where it is an answer. */

@@ -13,6 +13,8 @@ const UNAUTHENTICATED = 'CLIENT_ERROR unauthenticated'
  */
 export class TextGreeting implements Greeting {
   readonly opening: Buffer = Buffer.from('version\r\n')
+  /** What the server said to be; empty where it told only that it wants a password. */
+  version = ''
   readonly #address: ServerAddress
   #isLogin = false
   #text = ''
@@ -34,6 +36,7 @@ export class TextGreeting implements Greeting {
       return line.startsWith('CLIENT_ERROR') ? wrongCredentials(name) : garbage(name)
     }
     if (line === UNAUTHENTICATED) return this.#logIn()
+    this.version = /^VERSION ([\x20-\x7e]{1,100})$/.exec(line)?.[1] ?? ''
     // Of a proxy whose server is away: others may be there.
     return /^(VERSION|SERVER_ERROR) /.test(line) ? 'done' : garbage(name)
   }

@@ -25,11 +25,14 @@ const SPACE = 0x20
 const CR = 0x0d
 const LF = 0x0a
 const ZERO = 0x30
+const LETTER_E = 0x45
+const LETTER_N = 0x4e
 const LETTER_S = 0x53
 const LETTER_T = 0x54
 const LETTER_V = 0x56
 const VALUE = 'VALUE '.length
 const STORED = 'STORED\r\n'.length
+const END = 'END\r\n'.length
 const CRLF: Buffer = Buffer.from('\r\n')
 const VERBS: Record<number, string> = { [SET]: 'set', [ADD]: 'add', [REPLACE]: 'replace' }
 
@@ -42,12 +45,14 @@ export class TextProtocol implements Protocol {
   readonly #line: Line
   /** Counts the `gets` that were sent; each {@link Request.group} is one. */
   #group = 0
-  #groupKeys: Set<string> = new Set()
+  #groupSize = 0
   #groupBytes = 0
   /** Where the last one ends, on the page. */
   #groupEnd = -1
   /** Whose values are coming: {@link Request.group}; 0 for nobody's. */
   #answering = 0
+  /** What has been answered of that. */
+  #answered: Request[] = []
   #pieces: Buffer[] = []
   #have = 0
   #need = 0
@@ -71,40 +76,47 @@ export class TextProtocol implements Protocol {
     }
     const { flags } = request
     const expiration = request.expiration > MAX_EXPIRATION ? 0 : request.expiration
-    const length = typeof value === 'string' ? Buffer.byteLength(value) : value.length
-    const head =
-      token === ''
-        ? `${VERBS[request.operation]} ${key} ${flags} ${expiration} ${length}\r\n`
-        : `cas ${key} ${flags} ${expiration} ${length} ${token}\r\n`
-    let end = at + bytes.latin1Write(head, at)
-    if (leavesApart(value)) return end
+    const verb = token === '' ? VERBS[request.operation] : 'cas'
+    const before = `${verb} ${key} ${flags} ${expiration} `
+    const after = token === '' ? '\r\n' : ` ${token}\r\n`
+    if (leavesApart(value)) return at + bytes.latin1Write(`${before}${value.length}${after}`, at)
+    // Most texts have a byte for each character: counting them first would cost as much as writing them.
+    let end = at + bytes.latin1Write(`${before}${value.length}${after}`, at)
+    const start = end
     end += typeof value === 'string' ? bytes.utf8Write(value, end) : value.copy(bytes, end)
+    if (end - start !== value.length) {
+      end = at + bytes.latin1Write(`${before}${end - start}${after}`, at)
+      end += bytes.utf8Write(value as string, end)
+    }
     bytes[end] = CR
     bytes[end + 1] = LF
     return end + 2
   }
 
-  /** Reads that follow each other are one, unless a key would be in it twice: then a server might answer once. */
+  /** Reads that follow each other are one. */
   #encodeGet(request: Request, { bytes }: Page, at: number, isFirst: boolean): number {
     const { key } = request
-    const keys = this.#groupKeys
     const joins =
       !isFirst &&
       at === this.#groupEnd &&
-      keys.size < MAX_KEYS &&
+      this.#groupSize < MAX_KEYS &&
       this.#groupBytes + key.length < MAX_KEY_BYTES &&
-      !keys.has(key) &&
       !this.#line.findings.isProxy
     if (!joins) {
-      keys.clear()
+      this.#groupSize = 0
       this.#groupBytes = 0
       this.#group++
     }
-    keys.add(key)
+    this.#groupSize++
     this.#groupBytes += key.length + 1
     request.group = this.#group
-    const start = joins ? at - CRLF.length : at
-    this.#groupEnd = start + bytes.latin1Write(joins ? ` ${key}\r\n` : `gets ${key}\r\n`, start)
+    let end = at
+    if (joins) bytes[end - CRLF.length] = SPACE
+    else end += bytes.latin1Write('gets ', end) + 1
+    end += bytes.latin1Write(key, end - 1) - 1
+    bytes[end] = CR
+    bytes[end + 1] = LF
+    this.#groupEnd = end + CRLF.length
     return this.#groupEnd
   }
 
@@ -157,6 +169,7 @@ export class TextProtocol implements Protocol {
     this.#at = end + CRLF.length
     this.#answering = group
     requests.remove(request)
+    this.#answered.push(request)
     const reply = new Reply(OK, version, bytes, start, end)
     reply.flags = flags
     request.respond(reply)
@@ -201,17 +214,22 @@ export class TextProtocol implements Protocol {
     const at = this.#at
     const { requests, server } = this.#line
     const { first } = requests
-    // The hot path.
-    const isStored = bytes[at] === LETTER_S && bytes[at + 1] === LETTER_T && bytes[at + STORED - 1] === LF
-    const end = isStored ? at + STORED : bytes.indexOf(LF, at) + 1
-    if (end === 0) return this.#incomplete(bytes, at)
-    this.#at = end
-    const line = bytes.latin1Slice(at, end - CRLF.length)
     const isRead = this.#answering !== 0 || (first as Request).operation === GET
-    if (line === 'END' && isRead) {
+    // The hot paths.
+    if (isRead && bytes[at] === LETTER_E && bytes[at + 1] === LETTER_N && bytes[at + END - 1] === LF) {
+      this.#at = at + END
       this.#endGroup()
       return null
     }
+    if (!isRead && bytes[at] === LETTER_S && bytes[at + 1] === LETTER_T && bytes[at + STORED - 1] === LF) {
+      this.#at = at + STORED
+      this.#answer(requests.shift(), OK)
+      return null
+    }
+    const end = bytes.indexOf(LF, at) + 1
+    if (end === 0) return this.#incomplete(bytes, at)
+    this.#at = end
+    const line = bytes.latin1Slice(at, end - CRLF.length)
     if (line.startsWith('SERVER_ERROR')) {
       this.#serverFailed(line, isRead)
       return null
@@ -242,7 +260,18 @@ export class TextProtocol implements Protocol {
 
   /** What was not among the values is not there. */
   #endGroup(): void {
-    for (const request of this.#takeGroup()) request.respond(new Reply(NOT_FOUND))
+    const answered = this.#answered
+    this.#answered = []
+    const { first } = this.#line.requests
+    if (this.#answering !== 0 && first?.group !== this.#answering) {
+      this.#answering = 0
+      return
+    }
+    for (const request of this.#takeGroup()) {
+      // A key that was asked for twice, and a server that answers once.
+      if (answered.some(({ key }) => key === request.key)) this.#line.send(request)
+      else request.respond(new Reply(NOT_FOUND))
+    }
   }
 
   /** What has not been answered yet of the `gets` whose answer comes. */
@@ -264,6 +293,7 @@ export class TextProtocol implements Protocol {
       return
     }
     const group = this.#takeGroup()
+    this.#answered = []
     // A proxy answers so where one of many servers is away, and may close: each is asked for alone from now on.
     if (group.length > 1) {
       findings.isProxy = true
