@@ -213,6 +213,15 @@ describe.skipIf(!hasMemcached)('with a backing store', () => {
     expect([...(await store.getMany([first, second, other])).keys()]).toEqual([other])
   })
 
+  test('what is sealed in memcached is plain in it', async () => {
+    const { store, backing } = create({ encryptionKeys: 'k'.repeat(32), hashKeys: true, compress: true })
+    await store.set(sid, sessionOf({ a: 1, long: 'x'.repeat(4000) }, 60_000))
+    await memcached.restart()
+    expect(await store.get(sid)).toMatchObject({ a: 1 })
+    expect(await store.update(sid, one => void Object.assign(one, { b: 2 }))).toMatchObject({ a: 1, b: 2 })
+    expect(backing.count('set', sid)).toBe(2)
+  })
+
   test('it is asked for lists, without the indexes of users, and cleared with memcached', async () => {
     const { store, backing } = create({ userOf: one => (one as Data).user as string | undefined })
     await store.set(sid, sessionOf({ user: 'ada' }, 60_000))
