@@ -130,7 +130,7 @@ export class Backed implements Front {
       // Too large for memcached: it can be read, and not be saved.
       return new SessionRecord('stored', text, null)
     }
-    return isDone(await this.#putOver(sid, text, milliseconds, lease, true))
+    return isDone(await this.#putOver(sid, text, milliseconds, lease))
   }
 
   /** In the place of what was found. */
@@ -322,9 +322,8 @@ export class Backed implements Front {
     text: string,
     milliseconds: number,
     over: SessionRecord,
-    isNew = false,
   ): Promise<SessionRecord | null> {
-    return called(done => this.#front.write(sid, text, milliseconds, conditionOf(over), isNew, done))
+    return called(done => this.#front.write(sid, text, milliseconds, conditionOf(over), done))
   }
 
   #bury(sid: string, revokedAt: string, over: SessionRecord): Promise<SessionRecord | null> {

@@ -15,9 +15,9 @@ const SPACE = /^[ \t\n\r]/
 export const LEASE = ' '
 
 /**
- * A record that came from the backing store, or was written over one that did. Each time has a line of its own:
- * by that it shows whether what lies there now was written over what lay there before, or whether memcached
- * had lost it in between.
+ * A record that was written over a lease, or over one that was. Each lease begins a line of its own: by that it
+ * shows whether what lies there now was written over what lay there before, or whether memcached had lost it in
+ * between.
  */
 class LinedRecord extends SessionRecord {
   readonly line: string
@@ -58,18 +58,8 @@ export class LinedFront {
     this.#front.read(id, (error, record) => done(error, record && lined(record)))
   }
 
-  /** @param isNew - does it come from the backing store? Else it is of the line of what it is written over. */
-  write(
-    id: string,
-    text: string,
-    milliseconds: number,
-    over: SessionRecord,
-    isNew: boolean,
-    done: RecordCallback,
-  ): void {
-    // What begins so itself must be told from what has a line.
-    const line = isNew || (text !== LEASE && lineOf(over) === '' && SPACE.test(text)) ? draw() : lineOf(over)
-    const stored = text === LEASE ? LEASE : line + text
+  write(id: string, text: string, milliseconds: number, over: SessionRecord, done: RecordCallback): void {
+    const stored = text === LEASE ? LEASE : lineOver(over, text) + text
     this.#front.write(id, stored, milliseconds, over, (error, record) => done(error, record && lined(record)))
   }
 
@@ -82,6 +72,13 @@ function lined(record: SessionRecord): SessionRecord {
   const { kind, text } = record
   if (kind !== 'stored' || text === LEASE || !SPACE.test(text)) return record
   return new LinedRecord(record, text.slice(LENGTH), text.slice(0, LENGTH))
+}
+
+function lineOver(over: SessionRecord, text: string): string {
+  const line = lineOf(over)
+  const isFirst = over.kind === 'stored' && over.text === LEASE
+  // What begins so itself must be told from what has a line.
+  return isFirst || (line === '' && SPACE.test(text)) ? draw() : line
 }
 
 function draw(): string {

@@ -142,7 +142,7 @@ function latestEnd(court: Court, one: Case, writes: readonly Write[], read: Oper
     if (time > read.end || isTombstone || (kind !== 'written' && kind !== 'touched')) continue
     latest = Math.max(latest, time + whole)
   }
-  for (const { until } of court.database.changes.get(one.sid) ?? []) latest = Math.max(latest, until + 2000)
+  for (const { until } of court.database.changes.get(one.sid) ?? []) latest = Math.max(latest, until + 3000)
   return latest
 }
 
