@@ -124,13 +124,18 @@ export class Backed implements Front {
     const { text, milliseconds } = stored
     if (text === null) return new SessionRecord('corrupt', '', lease.version)
     this.#counts.refills++
+    // Too large for memcached: it can be read, and saved if it gets smaller.
+    if (!this.#fits(sid, text)) return new SessionRecord('stored', text, lease.version)
+    return isDone(await this.#putOver(sid, text, milliseconds, lease))
+  }
+
+  #fits(sid: string, text: string): boolean {
     try {
       this.#front.check(sid, text)
+      return true
     } catch {
-      // Too large for memcached: it can be read, and not be saved.
-      return new SessionRecord('stored', text, null)
+      return false
     }
-    return isDone(await this.#putOver(sid, text, milliseconds, lease))
   }
 
   /** In the place of what was found. */

@@ -5,7 +5,6 @@ import type { Front } from './backed.ts'
 /** White space that may stand before JSON without changing it (RFC 8259, section 2). */
 const SPACES = ' \t\n\r'
 const LENGTH = 8
-const SPACE = /^[ \t\n\r]/
 
 /**
  * What lies in memcached while somebody asks the backing store for what memcached does not have. Who brings
@@ -70,15 +69,19 @@ export class LinedFront {
 
 function lined(record: SessionRecord): SessionRecord {
   const { kind, text } = record
-  if (kind !== 'stored' || text === LEASE || !SPACE.test(text)) return record
+  if (kind !== 'stored' || text === LEASE || !isIndented(text)) return record
   return new LinedRecord(record, text.slice(LENGTH), text.slice(0, LENGTH))
+}
+
+function isIndented(text: string): boolean {
+  return SPACES.includes(text.charAt(0)) && text !== ''
 }
 
 function lineOver(over: SessionRecord, text: string): string {
   const line = lineOf(over)
   const isFirst = over.kind === 'stored' && over.text === LEASE
   // What begins so itself must be told from what has a line.
-  return isFirst || (line === '' && SPACE.test(text)) ? draw() : line
+  return isFirst || (line === '' && isIndented(text)) ? draw() : line
 }
 
 function draw(): string {
