@@ -145,7 +145,8 @@ export class Backed implements Front {
 
   #readAway(sid: string, error: unknown): Promise<SessionRecord> {
     if (!isAway(error)) return Promise.reject(error)
-    this.#suspicion.raise(this.#front.addressOf(sid))
+    // A connection that broke is no outage: others go on with that server.
+    if (!(error instanceof ConnectionLostError)) this.#suspicion.raise(this.#front.addressOf(sid))
     return this.#readAlone(sid)
   }
 
