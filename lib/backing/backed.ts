@@ -122,13 +122,18 @@ export class Backed implements Front {
     const { text, milliseconds } = stored
     if (text === null) return new SessionRecord('corrupt', '', lease.version)
     this.#counts.refills++
+    // Too large for memcached: it can be read, and saved if it gets smaller.
+    if (!this.#fits(sid, text)) return new SessionRecord('stored', text, lease.version)
+    return isDone(await this.#putOver(sid, text, milliseconds, lease))
+  }
+
+  #fits(sid: string, text: string): boolean {
     try {
       this.#front.check(sid, text)
+      return true
     } catch {
-      // Too large for memcached: it can be read, and not be saved.
-      return new SessionRecord('stored', text, null)
+      return false
     }
-    return isDone(await this.#putOver(sid, text, milliseconds, lease, true))
   }
 
   /** In the place of what was found. */
@@ -138,7 +143,8 @@ export class Backed implements Front {
 
   #readAway(sid: string, error: unknown): Promise<SessionRecord> {
     if (!isAway(error)) return Promise.reject(error)
-    this.#suspicion.raise(this.#front.addressOf(sid))
+    // A connection that broke is no outage: others go on with that server.
+    if (!(error instanceof ConnectionLostError)) this.#suspicion.raise(this.#front.addressOf(sid))
     return this.#readAlone(sid)
   }
 
@@ -320,9 +326,8 @@ export class Backed implements Front {
     text: string,
     milliseconds: number,
     over: SessionRecord,
-    isNew = false,
   ): Promise<SessionRecord | null> {
-    return called(done => this.#front.write(sid, text, milliseconds, conditionOf(over), isNew, done))
+    return called(done => this.#front.write(sid, text, milliseconds, conditionOf(over), done))
   }
 
   #bury(sid: string, revokedAt: string, over: SessionRecord): Promise<SessionRecord | null> {

@@ -5,7 +5,6 @@ import type { Front } from './front.ts'
 /** White space that may stand before JSON without changing it (RFC 8259, section 2). */
 const SPACES = ' \t\n\r'
 const LENGTH = 8
-const SPACE = /^[ \t\n\r]/
 
 /**
  * What lies in memcached while somebody asks the backing store for what memcached does not have. Who brings
@@ -15,9 +14,9 @@ const SPACE = /^[ \t\n\r]/
 export const LEASE = ' '
 
 /**
- * A record that came from the backing store, or was written over one that did. Each time has a line of its own:
- * by that it shows whether what lies there now was written over what lay there before, or whether memcached
- * had lost it in between.
+ * A record that was written over a lease, or over one that was. Each lease begins a line of its own: by that it
+ * shows whether what lies there now was written over what lay there before, or whether memcached had lost it in
+ * between.
  */
 class LinedRecord extends SessionRecord {
   readonly line: string
@@ -58,18 +57,8 @@ export class LinedFront {
     this.#front.read(id, (error, record) => done(error, record && lined(record)))
   }
 
-  /** @param isNew - does it come from the backing store? Else it is of the line of what it is written over. */
-  write(
-    id: string,
-    text: string,
-    milliseconds: number,
-    over: SessionRecord,
-    isNew: boolean,
-    done: RecordCallback,
-  ): void {
-    // What begins so itself must be told from what has a line.
-    const line = isNew || (text !== LEASE && lineOf(over) === '' && SPACE.test(text)) ? draw() : lineOf(over)
-    const stored = text === LEASE ? LEASE : line + text
+  write(id: string, text: string, milliseconds: number, over: SessionRecord, done: RecordCallback): void {
+    const stored = text === LEASE ? LEASE : lineOver(over, text) + text
     this.#front.write(id, stored, milliseconds, over, (error, record) => done(error, record && lined(record)))
   }
 
@@ -80,8 +69,19 @@ export class LinedFront {
 
 function lined(record: SessionRecord): SessionRecord {
   const { kind, text } = record
-  if (kind !== 'stored' || text === LEASE || !SPACE.test(text)) return record
+  if (kind !== 'stored' || text === LEASE || !isIndented(text)) return record
   return new LinedRecord(record, text.slice(LENGTH), text.slice(0, LENGTH))
+}
+
+function isIndented(text: string): boolean {
+  return SPACES.includes(text.charAt(0)) && text !== ''
+}
+
+function lineOver(over: SessionRecord, text: string): string {
+  const line = lineOf(over)
+  const isFirst = over.kind === 'stored' && over.text === LEASE
+  // What begins so itself must be told from what has a line.
+  return isFirst || (line === '' && isIndented(text)) ? draw() : line
 }
 
 function draw(): string {

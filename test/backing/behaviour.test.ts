@@ -213,6 +213,28 @@ describe.skipIf(!hasMemcached)('with a backing store', () => {
     expect([...(await store.getMany([first, second, other])).keys()]).toEqual([other])
   })
 
+  test('a session that is too large for memcached is read, and saved when it is smaller', async () => {
+    const { store, backing } = create({ maxItemSize: 4096 })
+    const large = sessionOf({ a: 1, long: 'x'.repeat(5000) }, 60_000)
+    await new Promise(done => backing.set(sid, large, done as never))
+    const found = (await store.get(sid)) as Data
+    expect(found).toMatchObject({ a: 1, long: large.long })
+    await expect(store.set(sid, { ...found, b: 2 } as never)).rejects.toMatchObject({ code: 'ERR_TOO_LARGE' })
+    found.long = 'x'
+    await store.set(sid, found)
+    expect(await store.get(sid)).toMatchObject({ a: 1, long: 'x' })
+    expect((await store.stats()).counts).toMatchObject({ retries: 0 })
+  })
+
+  test('what is sealed in memcached is plain in it', async () => {
+    const { store, backing } = create({ encryptionKeys: 'k'.repeat(32), hashKeys: true, compress: true })
+    await store.set(sid, sessionOf({ a: 1, long: 'x'.repeat(4000) }, 60_000))
+    await memcached.restart()
+    expect(await store.get(sid)).toMatchObject({ a: 1 })
+    expect(await store.update(sid, one => void Object.assign(one, { b: 2 }))).toMatchObject({ a: 1, b: 2 })
+    expect(backing.count('set', sid)).toBe(2)
+  })
+
   test('it is asked for lists, without the indexes of users, and cleared with memcached', async () => {
     const { store, backing } = create({ userOf: one => (one as Data).user as string | undefined })
     await store.set(sid, sessionOf({ user: 'ada' }, 60_000))

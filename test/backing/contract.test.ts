@@ -3,11 +3,11 @@ import { afterAll, describe, inject } from 'vitest'
 import { MemcachedStore } from '../../lib/index.ts'
 import { storeContract } from '../contract/store-contract.ts'
 import { type ConnectedStore, connectBacking } from '../support/backing-stores.ts'
-import { DATABASES, useDatabase } from './databases.ts'
+import { DATABASES, isPresent, useDatabase } from './databases.ts'
 
 const servers = inject('memcached')
 
-describe.skipIf(servers === null).each(DATABASES)('MemcachedStore with %s behind', name => {
+describe.skipIf(servers === null).each(DATABASES.filter(isPresent))('MemcachedStore with %s behind', name => {
   const place = useDatabase(name)
   const connected: ConnectedStore[] = []
   afterAll(() => Promise.all(connected.map(one => one[Symbol.asyncDispose]())))

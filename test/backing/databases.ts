@@ -1,3 +1,5 @@
+import { spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { afterAll, beforeAll } from 'vitest'
 import type { BackingPlace } from '../support/backing-stores.ts'
 import { Postgres } from '../support/postgres.ts'
@@ -6,6 +8,14 @@ import { Redis } from '../support/redis.ts'
 /** The stores that people use, with how to start what they need. */
 export const DATABASES = ['connect-pg-simple', 'connect-redis'] as const
 export type Database = (typeof DATABASES)[number]
+
+/** Is it on this machine? Where all is required (`.ci/run`) a missing one fails its tests. */
+export function isPresent(name: Database): boolean {
+  if (process.env.REQUIRE_MEMCACHED === '1') return true
+  return name === 'connect-pg-simple'
+    ? existsSync('/usr/lib/postgresql')
+    : spawnSync('redis-server', ['--version']).status === 0
+}
 
 /** Starts what this store needs, for the tests of this block. */
 export function useDatabase(name: Database): () => BackingPlace {

@@ -10,6 +10,7 @@ import { type ConnectedStore, connectBacking } from '../support/backing-stores.t
 import { hasMemcached, Memcached } from '../support/memcached.ts'
 import { Postgres } from '../support/postgres.ts'
 import { until } from '../support/until.ts'
+import { isPresent } from './databases.ts'
 import type { Edit, Message, Report, TrafficOptions } from './traffic.ts'
 
 const SESSIONS = 2000
@@ -60,7 +61,7 @@ class Traffic {
   }
 }
 
-describe.skipIf(!hasMemcached)(
+describe.skipIf(!hasMemcached || !isPresent('connect-pg-simple'))(
   '2,000 sessions under traffic from two processes, with PostgreSQL behind',
   () => {
     test('are all kept when memcached is killed, flushed and stopped', { timeout: 240_000 }, async () => {

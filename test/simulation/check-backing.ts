@@ -2,6 +2,7 @@ import type { RowChange } from './backing.ts'
 import type { Case, Court } from './checks.ts'
 import type { Operation } from './history.ts'
 import type { BackingSetting } from './plan.ts'
+import { PATHS } from './session.ts'
 
 /** Of its usual latency, what one call may take. */
 const SLOWEST = 70
@@ -61,8 +62,9 @@ export function excuseBacked(
     if (alone.length > 0 && (isDivided || isUndermined))
       return 'one process cannot reach memcached, and another goes by what is there'
   }
-  const isLate = rows.some(({ asked, time }) => time - asked > backing.timeout && time <= until)
-  if (isLate && (gone.length > 0 || one.timeline.losses.length > 0)) {
+  const late = rows.filter(({ asked, time }) => time - asked > backing.timeout && time <= until)
+  const isForgotten = late.some(({ asked, time }) => time - asked > plan.setting.tombstone * 1000)
+  if (late.length > 0 && (gone.length > 0 || one.timeline.losses.length > 0 || isForgotten)) {
     return 'a write of the backing store is carried out after its deadline, and memcached cannot tell'
   }
   const isLeftInTheMiddle = gone.some(({ process, from }) =>
@@ -85,9 +87,13 @@ export function excuseBacked(
 }
 
 /** The exception for a refresh that the backing store could not be told of. */
-export function excuseTouch({ database }: Court, { what, start, end }: Operation): string | undefined {
+export function excuseTouch(
+  { database }: Court,
+  { leaves, known, start, end }: Operation,
+): string | undefined {
+  const isRefresh = PATHS.every(path => leaves?.[path] === known?.base[path])
   const isUnwell = database.troubles.some(({ from, to }) => from <= end && to >= start)
-  return what === 'touch' && isUnwell ? 'the backing store cannot be told of a refresh' : undefined
+  return isRefresh && isUnwell ? 'the backing store cannot be told of a refresh' : undefined
 }
 
 /**

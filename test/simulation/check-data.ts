@@ -217,7 +217,9 @@ function judgeCounter(court: Court, one: Case): void {
 }
 
 /** Nobody is refused on account of nothing but his own saves. */
-function judgeRejections({ plan, violations }: Court, { sid, operations, endings }: Case): void {
+function judgeRejections(court: Court, one: Case): void {
+  const { plan, violations, exceptions } = court
+  const { sid, operations, endings } = one
   if (plan.setting.onConflict !== 'reject') return
   for (const refused of operations) {
     const { known, error } = refused
@@ -231,7 +233,11 @@ function judgeRejections({ plan, violations }: Court, { sid, operations, endings
         (other.error !== undefined || other.end >= known.readAt) &&
         other.start <= refused.end,
     )
-    if (others.length === 0 && endings.length === 0) {
+    if (others.length > 0 || endings.length > 0) continue
+    const exception = excuseBacked(court, one, refused.end)
+    if (exception !== undefined) {
+      exceptions.push(exception)
+    } else {
       violations.push(`rejected: ${sid}, operation ${refused.number}, although nobody else wrote`)
     }
   }

@@ -142,7 +142,9 @@ function latestEnd(court: Court, one: Case, writes: readonly Write[], read: Oper
     if (time > read.end || isTombstone || (kind !== 'written' && kind !== 'touched')) continue
     latest = Math.max(latest, time + whole)
   }
-  for (const { until } of court.database.changes.get(one.sid) ?? []) latest = Math.max(latest, until + 2000)
+  // What was asked for in time may come later, and lie in memcached for a while.
+  const late = 3000 + 70 * (setting.backing?.latency ?? 0)
+  for (const { until } of court.database.changes.get(one.sid) ?? []) latest = Math.max(latest, until + late)
   return latest
 }
 

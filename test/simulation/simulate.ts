@@ -1,3 +1,4 @@
+import type { Store } from 'express-session'
 import type { MemcachedNode } from '../../lib/memcached/node.ts'
 import { App } from './app.ts'
 import { SimulatedBacking, SimulatedDatabase } from './backing.ts'
@@ -25,6 +26,8 @@ export interface SimulateOptions {
   readonly tells?: boolean
   /** What lies between a store and its server, to break it on purpose. */
   readonly wrap?: (node: MemcachedNode) => MemcachedNode
+  /** The same for the backing store. */
+  readonly wrapBacking?: (store: Store) => Store
 }
 
 /** Milliseconds after the last request's beginning by which all of a history has come to its end. */
@@ -59,7 +62,10 @@ function turn(): Promise<void> {
   return new Promise(resolve => setImmediate(resolve))
 }
 
-async function happen(plan: Plan, { tells = false, wrap }: SimulateOptions): Promise<Outcome> {
+async function happen(
+  plan: Plan,
+  { tells = false, wrap, wrapBacking = store => store }: SimulateOptions,
+): Promise<Outcome> {
   const { setting } = plan
   const random = new Random(plan.seed ^ 0x5bd1e995)
   const time = new VirtualTime(random)
@@ -112,7 +118,7 @@ async function happen(plan: Plan, { tells = false, wrap }: SimulateOptions): Pro
       connect,
       () => time.now,
       () => `session-${ids++}`,
-      setting.backing === null ? undefined : new SimulatedBacking(database, time, clock, number),
+      setting.backing === null ? undefined : wrapBacking(new SimulatedBacking(database, time, clock, number)),
     )
   }
 

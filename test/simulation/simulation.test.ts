@@ -1,14 +1,16 @@
+import type { Store } from 'express-session'
 import { describe, expect, test } from 'vitest'
 import type { MemcachedNode } from '../../lib/memcached/node.ts'
 import { TOMBSTONE } from '../../lib/storage/stored-form.ts'
 import { fewOrMany } from '../support/few-or-many.ts'
 import { draw, type Plan } from './plan.ts'
 import { kindOf, shrink } from './shrink.ts'
-import { simulate } from './simulate.ts'
+import { type SimulateOptions, simulate } from './simulate.ts'
 import { tellOf } from './telling.ts'
 
 /** So many take some 10 s of a quiet core. */
 const HISTORIES = fewOrMany(5000, 50_000)
+const BACKED_HISTORIES = fewOrMany(800, 5000)
 /** Enough for each store that is broken on purpose. */
 const ENOUGH = 1000
 
@@ -19,6 +21,25 @@ describe('the store, in a simulated world', () => {
       const outcome = await simulate(plan)
       if (outcome.verdict.violations.length > 0) expect.fail(await tellSmall(plan))
     }
+  })
+})
+
+describe('the store with a durable store behind it, in a simulated world', () => {
+  test('keeps its promises in every history', { timeout: 600_000 }, async () => {
+    for (let seed = 0; seed < BACKED_HISTORIES; seed++) {
+      const plan = draw(seed, true)
+      const outcome = await simulate(plan)
+      if (outcome.verdict.violations.length > 0) expect.fail(await tellSmall(plan))
+    }
+  })
+
+  test.each<[what: string, kind: string, wrap: (store: Store) => Store]>([
+    ['forgets what it is told now and then', 'data', forgetfulStore],
+    ['keeps who has logged out', 'revived', keepingStore],
+    ['says that there is no session where it cannot tell', 'lost', lyingStore],
+    ['does not touch', 'lost', untouchable],
+  ])('and one that %s is found', { timeout: 120_000 }, async (_, kind, wrapBacking) => {
+    expect(await search(kind, { wrapBacking }, true)).toBeDefined()
   })
 })
 
@@ -38,12 +59,12 @@ describe('the simulation', () => {
     ['never answers now and then', 'hangs', silent],
     ['answers twice', 'called 2 times', stuttering],
   ])('finds a store that %s', { timeout: 120_000 }, async (_, kind, wrap) => {
-    const found = await search(kind, wrap)
+    const found = await search(kind, { wrap })
     expect(found).toBeDefined()
   })
 
   test('makes a find smaller', { timeout: 120_000 }, async () => {
-    const plan = (await search('data', unconditional)) as Plan
+    const plan = (await search('data', { wrap: unconditional })) as Plan
     const small = await shrink(plan, 'data', { wrap: unconditional })
     expect(stepsOf(small)).toBeLessThanOrEqual(stepsOf(plan))
     const { verdict } = await simulate(small, { wrap: unconditional })
@@ -62,10 +83,10 @@ async function tell(seed: number): Promise<string> {
   return tellOf(plan, await simulate(plan, { tells: true }))
 }
 
-async function search(kind: string, wrap: (node: MemcachedNode) => MemcachedNode): Promise<Plan | undefined> {
+async function search(kind: string, options: SimulateOptions, isBacked = false): Promise<Plan | undefined> {
   for (let seed = 0; seed < ENOUGH; seed++) {
-    const plan = draw(seed)
-    const { verdict } = await simulate(plan, { wrap })
+    const plan = draw(seed, isBacked)
+    const { verdict } = await simulate(plan, options)
     if (verdict.violations.some(violation => kindOf(violation) === kind)) return plan
   }
   return undefined
@@ -144,4 +165,58 @@ function stuttering(node: MemcachedNode): MemcachedNode {
       })
     },
   })
+}
+
+type Methods = Record<'get' | 'set' | 'touch' | 'destroy', (...args: unknown[]) => void>
+
+/** A store with another way to do one thing. */
+function otherwise<K extends keyof Methods>(
+  store: Store,
+  name: K,
+  change: (as: Methods[K]) => Methods[K],
+): Store {
+  const methods = store as unknown as Methods
+  methods[name] = change(methods[name].bind(store) as Methods[K])
+  return store
+}
+
+function callLast(args: unknown[]): void {
+  setTimeout(args.at(-1) as () => void, 1)
+}
+
+function forgetfulStore(store: Store): Store {
+  let calls = 0
+  return otherwise(
+    store,
+    'set',
+    set =>
+      (...args) =>
+        ++calls % 4 === 0 ? callLast(args) : set(...args),
+  )
+}
+
+function keepingStore(store: Store): Store {
+  return otherwise(
+    store,
+    'destroy',
+    () =>
+      (...args) =>
+        callLast(args),
+  )
+}
+
+function lyingStore(store: Store): Store {
+  return otherwise(store, 'get', get => (sid, done) => {
+    get(sid, (_error: unknown, found: unknown) => (done as (...args: unknown[]) => void)(null, found))
+  })
+}
+
+function untouchable(store: Store): Store {
+  return otherwise(
+    store,
+    'touch',
+    () =>
+      (...args) =>
+        callLast(args),
+  )
 }
