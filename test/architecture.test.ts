@@ -50,6 +50,7 @@ const MAY: Record<string, readonly string[]> = {
   storage: ['cluster', 'memcached'],
   cluster: ['memcached'],
   memcached: ['options.ts'],
+  discovery: [],
   embedded: [],
 }
 

@@ -1,5 +1,5 @@
 import type { MemcachedNode } from '../memcached/node.ts'
-import type { FixedCluster } from './fixed-cluster.ts'
+import type { ServerStats, UnreachableServer } from './server-stats.ts'
 
 /** A server, for who has a key. */
 export type Home = Pick<MemcachedNode, 'address' | 'get' | 'write' | 'delete'>
@@ -12,9 +12,19 @@ export interface Cluster {
   home(key: string): Home
 
   /** The servers as they are now, for who asks all of them. */
-  now(): Promise<FixedCluster>
+  now(): Promise<ServersNow>
 
   close(): Promise<void>
+}
+
+/** The servers of one moment. */
+export interface ServersNow {
+  readonly nodes: readonly MemcachedNode[]
+
+  home(key: string): MemcachedNode
+
+  /** What each server tells of itself, in the order of the option. */
+  statistics(): Promise<(ServerStats | UnreachableServer)[]>
 }
 
 /** What a change of servers has done to keys. */

@@ -1,10 +1,10 @@
 import type { MemcachedNode } from '../memcached/node.ts'
-import type { Cluster } from './cluster.ts'
+import type { Cluster, ServersNow } from './cluster.ts'
 import { Ring } from './ring.ts'
 import { askServers, type ServerStats, type UnreachableServer } from './server-stats.ts'
 
 /** Servers that are always the same. */
-export class FixedCluster implements Cluster {
+export class FixedCluster implements Cluster, ServersNow {
   readonly moves = null
   readonly nodes: readonly MemcachedNode[]
   readonly #ring: Ring
@@ -22,7 +22,6 @@ export class FixedCluster implements Cluster {
     return this
   }
 
-  /** What each server tells of itself, in the order of the option. */
   statistics(): Promise<(ServerStats | UnreachableServer)[]> {
     return askServers(this.nodes)
   }

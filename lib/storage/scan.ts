@@ -1,5 +1,4 @@
-import type { Cluster } from '../cluster/cluster.ts'
-import type { FixedCluster } from '../cluster/fixed-cluster.ts'
+import type { Cluster, ServersNow } from '../cluster/cluster.ts'
 import type { MemcachedNode } from '../memcached/node.ts'
 import { OK, type Reply } from '../memcached/reply.ts'
 import type { ListedItem } from '../memcached/walk.ts'
@@ -63,7 +62,7 @@ export class Scan {
   }
 
   /** A session, or its tombstone, where `get` looks for it: one left behind by a change of `servers` is not seen. */
-  #isSession(cluster: FixedCluster, node: MemcachedNode, { key }: ListedItem): boolean {
+  #isSession(cluster: ServersNow, node: MemcachedNode, { key }: ListedItem): boolean {
     return this.#keys.isSession(key) && (cluster.nodes.length === 1 || cluster.home(key) === node)
   }
 
