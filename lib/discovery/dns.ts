@@ -33,10 +33,8 @@ const NONE = new Set(['ENODATA', 'ENOTFOUND'])
  * @param endpoint - `name:port`; the port is 11211 unless given.
  * @throws TypeError - for an endpoint that is none.
  */
-export function dns(
-  endpoint: string,
-  { nameServers, timeout = 1000 }: DnsOptions = {},
-): () => Promise<string[]> {
+export function dns(endpoint: string, options: DnsOptions = {}): () => Promise<string[]> {
+  const { nameServers, timeout = 1000 } = options
   const { host, port } = parseEndpoint(endpoint)
   const resolver = new promises.Resolver({ timeout, tries: 4 })
   if (nameServers !== undefined) resolver.setServers(nameServers)

@@ -42,10 +42,8 @@ const PATIENCE = 3
  * @param endpoint - `name:port`; the port is 11211 unless given.
  * @throws TypeError - for an endpoint that is none.
  */
-export function elastiCache(
-  endpoint: string,
-  { tls = false, timeout = 5000 }: ElastiCacheOptions = {},
-): () => Promise<string[]> {
+export function elastiCache(endpoint: string, options: ElastiCacheOptions = {}): () => Promise<string[]> {
+  const { tls = false, timeout = 5000 } = options
   const target = parseEndpoint(endpoint)
   let known: Configuration | null = null
   let older = 0
