@@ -201,6 +201,24 @@ describe.skipIf(!hasMemcached)('a list that changes', () => {
   })
 })
 
+describe.skipIf(!hasMemcached)('a lock whose home has moved', () => {
+  test('is lost, and its holder hears of it', async () => {
+    await using servers = await Fleet.start(3)
+    const [two, three] = [servers.first(2), servers.first(3)]
+    const sid = movedBetween(two, three, SIDS)[0] as string
+    await using changing = new Changing(() => two)
+    const held = changing.store.withLock(
+      sid,
+      async ({ signal }) => {
+        await changing.become(three)
+        await until(() => signal.aborted)
+      },
+      { lease: 2 },
+    )
+    await expect(held).rejects.toMatchObject({ code: 'ERR_CONFLICT' })
+  })
+})
+
 describe.skipIf(!hasMemcached)('a list that changes back brings nothing old back', () => {
   async function moving(): Promise<{ servers: Fleet; two: string[]; three: string[]; sid: string }> {
     const servers = await Fleet.start(3)
