@@ -10,7 +10,11 @@ const common: UserConfig = {
 const configs: UserConfig[] = defineConfig([
   {
     ...common,
-    entry: { index: 'lib/index.ts', embedded: 'lib/embedded/index.ts' },
+    entry: {
+      index: 'lib/index.ts',
+      discovery: 'lib/discovery/index.ts',
+      embedded: 'lib/embedded/index.ts',
+    },
     format: ['esm', 'cjs'],
     dts: { oxc: true },
     clean: true,

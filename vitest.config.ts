@@ -11,6 +11,7 @@ const config: ViteUserConfig = defineConfig({
     exclude: ['test/**/*.slow.test.ts', 'test/browser/**'],
     // The example app imports the package by its name. Here that is the source, so that nothing is to be built.
     alias: {
+      'express-session-memcached/discovery': source('discovery/index.ts'),
       'express-session-memcached/embedded': source('embedded/index.ts'),
       'express-session-memcached': source('index.ts'),
     },

@@ -8,6 +8,8 @@ export interface StoreEvents {
   conflict: [sid: string, detail: { outcome: ConflictOutcome }]
   /** What is stored under this id is no session. */
   corrupt: [sid: string]
+  /** The function in the option `servers` has named other servers than before. */
+  servers: [servers: readonly string[], before: readonly string[]]
 }
 
 /**

@@ -9,7 +9,14 @@ export type { MemjsClient, MemjsResponse } from './memcached/client-node.ts'
 export { type Callback, type IdentifiedSession, MemcachedStore, type StoreStats } from './memcached-store.ts'
 export type { Counts } from './operations/counts.ts'
 export type { Updater as Change } from './operations/update.ts'
-export type { CompressOptions, ConflictResolver, MemcachedStoreOptions, UserOf } from './options.ts'
+export type {
+  CompressOptions,
+  ConflictResolver,
+  MemcachedStoreOptions,
+  Servers,
+  ServersFunction,
+  UserOf,
+} from './options.ts'
 export type { Serializer } from './session/codec.ts'
 export type { TtlFunction } from './session/expiry.ts'
 export type { OperationName, OperationTrace } from './tracing.ts'

@@ -1,6 +1,8 @@
 import { type Session, type SessionData, Store } from 'express-session'
 import { BackedStorage } from './backing/backed-storage.ts'
-import { Cluster } from './cluster/cluster.ts'
+import { ChangingCluster } from './cluster/changing-cluster.ts'
+import type { Cluster } from './cluster/cluster.ts'
+import { FixedCluster } from './cluster/fixed-cluster.ts'
 import type { ServerStats, UnreachableServer } from './cluster/server-stats.ts'
 import { asError, closedError, MemcachedStoreError } from './errors.ts'
 import type { Emit, StoreEvents } from './events.ts'
@@ -8,6 +10,7 @@ import { everyId, everySession, type ListedSession } from './listing/list.ts'
 import { type ExclusiveMiddleware, exclusive, type IsStored } from './locks/exclusive.ts'
 import type { LockOptions } from './locks/lock-options.ts'
 import { type Lock, Locks } from './locks/locks.ts'
+import type { MemcachedNode } from './memcached/node.ts'
 import { createNodes } from './memcached/nodes.ts'
 import { Changes } from './operations/changes/changes.ts'
 import type { Context } from './operations/context.ts'
@@ -82,14 +85,14 @@ export class MemcachedStore extends Store {
     const settings = readOptions(options)
     const { ttl, touchAfter, onUnavailable, serializer } = settings
     const emit: Emit = (event, ...args) => process.nextTick(() => this.emit(event, ...args))
-    const nodes = connect(settings, reachable => {
+    const onReachable = (isReachable: boolean): void => {
       // At `disconnect` express-session goes on without sessions; an application that wants errors must not see it.
       // With a backing store there are sessions all the same.
       if (onUnavailable === 'anonymous' && settings.backing === undefined)
-        emit(reachable ? 'connect' : 'disconnect')
-    })
+        emit(isReachable ? 'connect' : 'disconnect')
+    }
     this.#emit = emit
-    this.#cluster = new Cluster(nodes)
+    this.#cluster = createCluster(settings, connect, onReachable, emit)
     const codec = new Codec(serializer)
     const expiry = new Expiry(ttl, touchAfter)
     const counts = createCounts()
@@ -373,7 +376,7 @@ export class MemcachedStore extends Store {
 
   async #stats(): Promise<StoreStats> {
     return {
-      servers: await this.#cluster.statistics(),
+      servers: await (await this.#cluster.now()).statistics(),
       counts: { ...this.#context.counts },
       sealed: this.#storage.sealed,
     }
@@ -455,6 +458,25 @@ export class MemcachedStore extends Store {
     this.#context.counts.failures++
     if (error instanceof MemcachedStoreError && error.code === 'ERR_TIMEOUT') this.#context.counts.timeouts++
   }
+}
+
+function createCluster(
+  settings: Settings,
+  connect: typeof createNodes,
+  onReachable: (isReachable: boolean) => void,
+  emit: Emit,
+): Cluster {
+  const { findServers: find, refresh, timeout } = settings
+  if (find === undefined) return new FixedCluster(connect(settings, onReachable))
+  return new ChangingCluster({
+    find,
+    refresh: refresh * 1000,
+    timeout,
+    connect: (address, onChange) =>
+      connect({ ...settings, servers: [address] }, onChange)[0] as MemcachedNode,
+    onReachable,
+    onChange: (names, before) => emit('servers', names, before),
+  })
 }
 
 function onFreshTick<T>(callback: Callback<T>): Done<T> {

@@ -21,6 +21,12 @@ export type ConflictResolver = (
 /** Whose session this is; undefined for nobody's. */
 export type UserOf = (session: SessionData) => string | undefined
 
+/** One server, several with commas, or a list. */
+export type Servers = string | readonly string[]
+
+/** Tells which servers there are now. */
+export type ServersFunction = () => Servers | Promise<Servers>
+
 /** Options of `MemcachedStore`. All have defaults; `undefined` is the same as leaving one out. */
 export interface MemcachedStoreOptions {
   /**
@@ -28,9 +34,20 @@ export interface MemcachedStoreOptions {
    * `/path/to.sock`, `memcached://…`, `memcacheds://…` (TLS), `memcached+text://…`; one, several with commas, or a list.
    * Each session lives on one of them, chosen as libmemcached's `ketama_weighted` does.
    *
+   * Or a function that gives these, or a promise of them: it is asked at the start, again every `refresh` seconds,
+   * and every second while no server can be reached. Where it fails, or gives nothing, things stay as they are. Until it
+   * has answered once, operations wait for it, within their `timeout`. See docs/changing-servers.md.
+   *
    * @defaultValue the environment's `MEMCACHED_SERVERS`, `MEMCACHIER_SERVERS` or `MEMCACHE_SERVERS`, else `localhost:11211`
    */
-  servers?: string | readonly string[] | undefined
+  servers?: Servers | ServersFunction | undefined
+
+  /**
+   * Seconds after which a function in `servers` is asked again.
+   *
+   * @defaultValue 60
+   */
+  refresh?: number | undefined
 
   /** A memjs client of your own instead of `servers`. It is never closed by the store. */
   client?: MemjsClient | undefined
@@ -211,7 +228,12 @@ export interface CompressOptions {
 
 /** What the store works with: every option checked and filled in. */
 export interface Settings {
+  /** Empty where they change, and with a client. */
   readonly servers: readonly ServerAddress[]
+  /** Asks for servers that change. Fails where what it is told names none. */
+  readonly findServers: (() => Promise<readonly ServerAddress[]>) | undefined
+  /** Seconds. */
+  readonly refresh: number
   readonly client: MemjsClient | undefined
   readonly tls: ConnectionOptions | undefined
   readonly prefix: string
@@ -237,6 +259,10 @@ export interface Settings {
 /** The longest wait of a Node timer (Node's documentation, "Timers", `setTimeout`). */
 const LONGEST_TIMER = 0x7fff_ffff
 
+/** Seconds. */
+const LONGEST_REFRESH = Math.floor(LONGEST_TIMER / 1000)
+const SERVERS = 'a string, a list of strings or a function'
+
 /** Characters of an encryption key: 24 random bytes in base64 have as many. */
 const MIN_SECRET = 32
 const THRESHOLD = 2048
@@ -246,7 +272,11 @@ const EXPECTED: Record<
   keyof MemcachedStoreOptions,
   readonly [words: string, test: (value: unknown) => boolean]
 > = {
-  servers: ['a string or a list of strings', v => isString(v) || (Array.isArray(v) && v.every(isString))],
+  servers: [SERVERS, v => areServers(v) || isFunction(v)],
+  refresh: [
+    `a number of seconds above 0, at most ${LONGEST_REFRESH}`,
+    v => isNumber(v) && v > 0 && v <= LONGEST_REFRESH,
+  ],
   client: ['a memjs client', v => isObject(v) && isFunction(v.perform)],
   protocol: ["'auto', 'binary' or 'text'", v => v === 'auto' || v === 'binary' || v === 'text'],
   // SASL PLAIN separates them by NUL (RFC 4616, section 2).
@@ -327,7 +357,12 @@ export function readOptions(options: MemcachedStoreOptions = {}): Settings {
     throw new TypeError('Expected `username` and `password` to be given together, got only one')
   }
   return {
-    servers: options.client === undefined ? readServers(options) : [],
+    servers:
+      options.client !== undefined || isFunction(options.servers)
+        ? []
+        : readServers(options, options.servers as Servers | undefined),
+    findServers: readFunction(options),
+    refresh: options.refresh ?? 60,
     client: options.client,
     tls: options.tls === true ? {} : options.tls === false ? undefined : options.tls,
     prefix: options.prefix ?? 'sess:',
@@ -352,10 +387,10 @@ export function readOptions(options: MemcachedStoreOptions = {}): Settings {
 }
 
 /** An address may carry its own credentials and ask for TLS; the options speak for the rest. */
-function readServers(options: MemcachedStoreOptions): ServerAddress[] {
+function readServers(options: MemcachedStoreOptions, servers?: Servers): ServerAddress[] {
   const { username, password, protocol = 'auto' } = options
   const tls = options.tls !== undefined && options.tls !== false
-  return parseServers(options.servers ?? defaultServers(process.env)).map(address => ({
+  return parseServers(servers ?? defaultServers(process.env)).map(address => ({
     ...address,
     tls: address.tls || tls,
     ...(address.protocol === undefined && protocol !== 'auto' ? { protocol } : {}),
@@ -365,9 +400,25 @@ function readServers(options: MemcachedStoreOptions): ServerAddress[] {
   }))
 }
 
+function readFunction(options: MemcachedStoreOptions): Settings['findServers'] {
+  const { servers } = options
+  if (typeof servers !== 'function') return undefined
+  return async () => {
+    const found: unknown = await servers()
+    if (areServers(found)) return readServers(options, found)
+    throw new TypeError(
+      `Expected the function in \`servers\` to give a string or a list, got (${typeof found})`,
+    )
+  }
+}
+
 function readCompress(compress: boolean | CompressOptions = false): number | undefined {
   if (compress === false) return undefined
   return compress === true ? THRESHOLD : (compress.threshold ?? THRESHOLD)
+}
+
+function areServers(value: unknown): value is Servers {
+  return isString(value) || (Array.isArray(value) && value.every(isString))
 }
 
 /** One at least: an empty list would be plain text in place of what was asked for. */

@@ -21,6 +21,11 @@ export class RecentKeys<T = undefined> {
     return this.within(key, span) ? this.#notes.get(key)?.what : undefined
   }
 
+  /** What was noted in the last so many milliseconds. */
+  *recent(span: number): Generator<string, void, undefined> {
+    for (const key of this.#notes.keys()) if (this.within(key, span)) yield key
+  }
+
   /** @param at - when it happened, of `performance.now()`. */
   note(key: string, what?: T, at: number = performance.now()): void {
     // A Map keeps the order of insertion, so the first key is the one noted longest ago.

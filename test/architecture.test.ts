@@ -53,6 +53,7 @@ const MAY: Record<string, readonly string[]> = {
   storage: ['cluster', 'memcached'],
   cluster: ['memcached'],
   memcached: ['options.ts'],
+  discovery: [],
   embedded: [],
 }
 

@@ -59,7 +59,16 @@ const SECRET_A = 'a'.repeat(32)
 const SECRET_B = 'é'.repeat(32)
 
 const GOOD: { [K in keyof MemcachedStoreOptions]-?: MemcachedStoreOptions[K][] } = {
-  servers: ['a', 'a:1,b:2', ['a', 'b,c'], '/tmp/memcached.sock', 'memcacheds://user:word@a'],
+  servers: [
+    'a',
+    'a:1,b:2',
+    ['a', 'b,c'],
+    '/tmp/memcached.sock',
+    'memcacheds://user:word@a',
+    () => 'a',
+    async () => ['a', 'b'],
+  ],
+  refresh: [0.001, 60, 86_400],
   client: [client()],
   protocol: ['auto', 'binary', 'text'],
   username: ['someone'],
@@ -124,6 +133,7 @@ const BAD: Record<keyof MemcachedStoreOptions, unknown[]> = {
     'a,a',
     '[::1',
   ],
+  refresh: [...STRANGE, 0, -1, Infinity, 2 ** 31, '60', {}, () => 1, true],
   client: [...STRANGE, 5, 'a', {}, { perform: true }, [], () => {}],
   protocol: [...STRANGE, 5, '', 'ascii', 'Text', {}, true],
   username: [...STRANGE, 5, '', 'a\0b', {}, true],

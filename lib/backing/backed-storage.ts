@@ -77,6 +77,11 @@ class BackedSessions extends Backed implements Sessions {
     this.#shelf = shelf
   }
 
+  /** What is not at its new home is in the backing store. */
+  hasMovedSince(): boolean {
+    return false
+  }
+
   /** The backing store has them all. One that lists nothing leaves those that memcached has. */
   async *scan(alive?: (sid: string) => void): AsyncGenerator<ScannedRecord[], void, undefined> {
     const askedAt = performance.now()

@@ -2,6 +2,7 @@
 import { parseArgs } from 'node:util'
 import { defaultServers, parseServers, type ServerAddress } from '../memcached/address.ts'
 import { COULD_NOT_CHECK, doctor } from './doctor.ts'
+import { PLAN_HELP, planCommand } from './plan-command.ts'
 
 const HELP = `Usage: npx express-session-memcached doctor [servers] [options]
 
@@ -49,16 +50,24 @@ function readArguments(args: string[]): Options | 'help' {
 }
 
 async function main(): Promise<number> {
+  const args = process.argv.slice(2)
+  const isPlan = args[0] === 'plan'
   try {
-    const options = readArguments(process.argv.slice(2))
+    if (isPlan) {
+      process.stdout.write(planCommand(args.slice(1)))
+      return 0
+    }
+    const options = readArguments(args)
     if (options !== 'help') {
       return await doctor(options.addresses, options.prefix, options.timeout, process.stdout, process.stderr)
     }
-    process.stdout.write(HELP)
+    process.stdout.write(`${HELP}\n${PLAN_HELP}`)
     return 0
   } catch (error) {
     const { message, stack } = error as Error
-    process.stderr.write(error instanceof TypeError ? `${message}\n\n${HELP}` : `${stack}\n`)
+    process.stderr.write(
+      error instanceof TypeError ? `${message}\n\n${isPlan ? PLAN_HELP : HELP}` : `${stack}\n`,
+    )
     return COULD_NOT_CHECK
   }
 }

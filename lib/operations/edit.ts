@@ -234,6 +234,9 @@ export class Edit implements Change<void> {
     if (left + slack <= 0) return NOTHING
     // A new session, whose first save has failed, is in nobody's hands who could log it out.
     const isNew = text === ''
+    if (!isNew && this.#context.sessions.hasMovedSince(this.#wish.sid, seenAt)) {
+      return { draft: GONE, outcome: 'destroyed' }
+    }
     if (!isNew && !this.#context.sessions.remembers(seenAt)) return { draft: null, outcome: 'destroyed' }
     const decision = this.#store(false)
     // Its index may be lost as well.

@@ -1,6 +1,6 @@
-import type { Cluster } from '../cluster/cluster.ts'
+import type { Cluster, Home } from '../cluster/cluster.ts'
 import { MemcachedStoreError } from '../errors.ts'
-import type { Version as CasToken, Item, MemcachedNode, WriteMode } from '../memcached/node.ts'
+import type { Version as CasToken, Item, WriteMode } from '../memcached/node.ts'
 import { EXISTS, NOT_FOUND, OK, type Reply } from '../memcached/reply.ts'
 import { expiration } from './expiration.ts'
 import type { Keys } from './keys.ts'
@@ -49,6 +49,10 @@ export class MemcachedSessions implements Sessions {
 
   remembers(since: number): boolean {
     return performance.now() - since < this.#tombstone
+  }
+
+  hasMovedSince(): boolean {
+    return false
   }
 
   read(sid: string, done: RecordCallback): void {
@@ -127,14 +131,19 @@ export class MemcachedSessions implements Sessions {
     this.destroyAt(this.#keys.of(sid), revokedAt, over, done)
   }
 
-  /** The same under this key. */
-  destroyAt(key: string, revokedAt: string, over: SessionRecord, done: RecordCallback): void {
+  /** The same under this key, and at this home. */
+  destroyAt(
+    key: string,
+    revokedAt: string,
+    over: SessionRecord,
+    done: RecordCallback,
+    home: Home = this.#cluster.home(key),
+  ): void {
     if (!over.isCertain) {
       process.nextTick(done, null, null)
       return
     }
     const text = revokedAt === '' ? SILENT : revokedAt
-    const home = this.#cluster.home(key)
     const version = over.version as CasToken | null
     const destroyed = (error: MemcachedStoreError | null, reply: Reply | null): void => {
       if (error !== null) done(error, null)
@@ -156,7 +165,7 @@ export class MemcachedSessions implements Sessions {
   }
 }
 
-function written(node: MemcachedNode, text: string, reply: Reply, done: RecordCallback): void {
+function written(node: Home, text: string, reply: Reply, done: RecordCallback): void {
   const { version } = reply
   if (version === null && reply.tellsVersion) done(noVersions(node.address), null)
   else done(null, new SessionRecord('stored', text, version))

@@ -58,6 +58,10 @@ export class RelocatedSessions implements Sessions {
     return this.#sessions.remembers(since)
   }
 
+  hasMovedSince(): boolean {
+    return this.#sessions.hasMovedSince()
+  }
+
   scan(alive?: (sid: string) => void): AsyncGenerator<ScannedRecord[], void, undefined> {
     return this.#sessions.scan(alive)
   }

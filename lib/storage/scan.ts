@@ -1,4 +1,4 @@
-import type { Cluster } from '../cluster/cluster.ts'
+import type { Cluster, ServersNow } from '../cluster/cluster.ts'
 import type { MemcachedNode } from '../memcached/node.ts'
 import { OK, type Reply } from '../memcached/reply.ts'
 import type { ListedItem } from '../memcached/walk.ts'
@@ -35,11 +35,12 @@ export class Scan {
   }
 
   /** See `Sessions.scan`. */
-  sessions(alive?: (sid: string) => void): AsyncGenerator<ScannedRecord[], void, undefined> {
+  async *sessions(alive?: (sid: string) => void): AsyncGenerator<ScannedRecord[], void, undefined> {
+    const cluster = await this.#cluster.now()
     const soon = Date.now() / 1000 + NEARLY_OVER
-    return fromEach(this.#cluster.nodes, (node, signal) => {
+    yield* fromEach(cluster.nodes, (node, signal) => {
       const choose: Choose = (item, isFirst) => {
-        if (!this.#isSession(node, item)) return false
+        if (!this.#isSession(cluster, node, item)) return false
         if (alive === undefined || this.#isDoubtful(item, soon)) return true
         if (isFirst) alive(this.#keys.idIn(item.key))
         return false
@@ -49,8 +50,9 @@ export class Scan {
   }
 
   /** Deletes every key under the prefix, and nothing else. */
-  clear(): Promise<void> {
-    return onEach(this.#cluster.nodes, async (node, signal) => {
+  async clear(): Promise<void> {
+    const { nodes } = await this.#cluster.now()
+    return onEach(nodes, async (node, signal) => {
       for await (const page of pages(node, this.#keys.prefix, () => true, signal)) {
         for (let at = 0; at < page.length; at += DELETES_AT_ONCE) {
           await deleteAll(node, page.slice(at, at + DELETES_AT_ONCE))
@@ -60,8 +62,7 @@ export class Scan {
   }
 
   /** A session, or its tombstone, where `get` looks for it: one left behind by a change of `servers` is not seen. */
-  #isSession(node: MemcachedNode, { key }: ListedItem): boolean {
-    const cluster = this.#cluster
+  #isSession(cluster: ServersNow, node: MemcachedNode, { key }: ListedItem): boolean {
     return this.#keys.isSession(key) && (cluster.nodes.length === 1 || cluster.home(key) === node)
   }
 

@@ -65,6 +65,9 @@ export interface Sessions {
   /** Does this process still know of a logout since then, a time of `performance.now()`? Else a missing session may be one. */
   remembers(since: number): boolean
 
+  /** Has a session got another server since then, so that it is missing for that? */
+  hasMovedSince(sid: string, since: number): boolean
+
   /**
    * Every session's record, in batches that are read as the consumer goes on. What is there from beginning
    * to end is given exactly once, in no order.

@@ -25,7 +25,7 @@ const NOT_TOLD = 'on'
 /** docs/reference.md, made of the TSDoc of what the package exports. */
 export async function reference(): Promise<string> {
   const app = await Application.bootstrap({
-    entryPoints: ['lib/index.ts', 'lib/embedded/index.ts'],
+    entryPoints: ['lib/index.ts', 'lib/discovery/index.ts', 'lib/embedded/index.ts'],
     // That is for `tsc`.
     skipErrorChecking: true,
     excludeInternal: true,
@@ -37,7 +37,7 @@ export async function reference(): Promise<string> {
   const project = await app.convert()
   if (project === undefined) throw new Error('TypeDoc found nothing')
   const exported = (project.children ?? []).flatMap(({ children = [] }) => children)
-  const described = exported.sort(inOrder).map(one => (isClass(one) ? describeClass(one) : describeType(one)))
+  const described = exported.sort(inOrder).map(describe)
   return `${blocks('# Reference', INTRODUCTION, ...described)}\n`
 }
 
@@ -45,6 +45,15 @@ function inOrder(a: DeclarationReflection, b: DeclarationReflection): number {
   const rank = ({ name }: DeclarationReflection): number =>
     (FIRST.indexOf(name) + FIRST.length + 1) % (FIRST.length + 1)
   return rank(a) - rank(b) || (a.name < b.name ? -1 : 1)
+}
+
+function describe(one: DeclarationReflection): string {
+  if (isClass(one)) return describeClass(one)
+  return one.kind === ReflectionKind.Function ? describeFunction(one) : describeType(one)
+}
+
+function describeFunction({ name, signatures = [] }: DeclarationReflection): string {
+  return blocks(`## ${name}()`, code(signatures.map(callOf)), comment(signatures[0]?.comment))
 }
 
 function isClass({ kind }: DeclarationReflection): boolean {

@@ -4,7 +4,18 @@ import { MemcachedStore } from '../../lib/index.ts'
 
 const [servers = '', when = '', options = '{}'] = process.argv.slice(2)
 const before = resources()
-const store = new MemcachedStore({ servers, ...JSON.parse(options) })
+const list = servers.split(',')
+let asked = 0
+// With each answer another one leaves, and comes back with the next.
+const changing = {
+  servers(): string[] {
+    const leaves = asked++ % list.length
+    return list.filter((_, index) => index !== leaves)
+  },
+  refresh: 0.01,
+}
+const source = when.startsWith('changing') ? changing : { servers }
+const store = new MemcachedStore({ ...source, ...JSON.parse(options) })
 const session = { cookie: { originalMaxAge: null } } as never
 const operations: Promise<unknown>[] = []
 
@@ -14,15 +25,23 @@ if (when !== 'unused') {
 }
 // Whatever they come to, it is looked at below.
 const settled = Promise.allSettled(operations)
+if (when.startsWith('changing')) {
+  const awake = setInterval(() => {}, 1000)
+  for (let change = 0; change < 5; change++) {
+    await new Promise(resolve => store.once('servers', resolve))
+    await Promise.all([store.set(`left-${change}`, session), store.destroy(`left-${change + 10}`)])
+  }
+  clearInterval(awake)
+}
 if (!when.startsWith('in flight')) await settled
-if (when !== 'never closed') {
+if (!when.endsWith('never closed')) {
   await (when === 'in flight, twice' ? Promise.all([store.close(), store.close()]) : store.close())
   // The deadlines of what was in flight have ended, too.
   await settled
   await nextTurn()
   await nextTurn()
 }
-const late = await (when === 'never closed' ? undefined : store.get('late').catch(({ code }) => code))
+const late = await (when.endsWith('never closed') ? undefined : store.get('late').catch(({ code }) => code))
 const outcomes = (await settled).map(one => (one.status === 'fulfilled' ? 'ok' : one.reason.code))
 process.stdout.write(
   JSON.stringify({ left: difference(resources(), before), late, outcomes: [...new Set(outcomes)] }),

@@ -66,6 +66,14 @@ describe.skipIf(!hasMemcached).concurrent('nothing is left after close', () => {
     expect({ left, late, outcomes }).toEqual({ left: [], late: 'ERR_CLOSED', outcomes: ['ERR_UNAVAILABLE'] })
   })
 
+  test.each(['changing', 'changing, never closed'])('of servers that come and go: %s', async when => {
+    await using one = await Memcached.start()
+    await using two = await Memcached.start()
+    await using other = await Memcached.start()
+    const { left } = await run([one, two, other].map(({ address }) => address).join(), when)
+    if (when === 'changing') expect(left).toEqual([])
+  })
+
   test.each(['idle', 'down'])(
     'a store that is not closed does not keep the process alive: %s',
     async state => {

@@ -14,6 +14,7 @@ const run = promisify(execFile)
 const visit = `
   const server = await EmbeddedMemcached.start()
   const store = new MemcachedStore({ servers: server.address })
+  if (typeof elastiCache('cluster:11211') !== 'function' || typeof dns('name') !== 'function') throw new Error('?')
   await store.set('an id', { cookie: { originalMaxAge: 60_000 }, name: 'Ada' })
   const session = await store.get('an id')
   await store.close()
@@ -25,12 +26,14 @@ const printed = 'Ada in a Store\n'
 const esmImports = `
   import expressSession from 'express-session'
   import { MemcachedStore } from 'express-session-memcached'
+  import { dns, elastiCache } from 'express-session-memcached/discovery'
   import { EmbeddedMemcached } from 'express-session-memcached/embedded'
   const { Store } = expressSession
 `
 const cjsImports = `
   const { Store } = require('express-session')
   const { MemcachedStore } = require('express-session-memcached')
+  const { dns, elastiCache } = require('express-session-memcached/discovery')
   const { EmbeddedMemcached } = require('express-session-memcached/embedded')
 `
 /** TypeScript asks for more: options and methods have types, and wrong ones are refused. */
@@ -41,7 +44,8 @@ const typed = `
     interface SessionData { name: string }
   }
   const options: MemcachedStoreOptions = { ttl: session => (session.name === 'Ada' ? 60 : 1) }
-  export const forExpress: SessionOptions = { secret: 'cat', store: new MemcachedStore(options) }
+  const found: MemcachedStoreOptions = { servers: elastiCache('cluster:11211'), refresh: 10 }
+  export const forExpress: SessionOptions = { secret: 'cat', store: new MemcachedStore({ ...options, ...found }) }
   // @ts-expect-error: no such option
   export const misspelt: MemcachedStoreOptions = { server: 'localhost' }
 `
@@ -72,7 +76,7 @@ const node = async (file: string): Promise<string> => (await project.node(file))
 describe('the packed package', () => {
   test('holds the build, the pages and nothing else', () => {
     expect(project.contents).toContain('dist/index.js')
-    const known = /^(dist\/(index|embedded|cli)\.|docs\/|bench\/(charts\/|README\.md|RESULTS\.md))/
+    const known = /^(dist\/(index|discovery|embedded|cli)\.|docs\/|bench\/(charts\/|README\.md|RESULTS\.md))/
     const outside = project.contents.filter(path => !known.test(path))
     expect(outside.sort()).toEqual(['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json'])
   })

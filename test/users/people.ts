@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { SessionData } from 'express-session'
 import { afterAll } from 'vitest'
-import { Cluster } from '../../lib/cluster/cluster.ts'
+import { FixedCluster } from '../../lib/cluster/fixed-cluster.ts'
 import { MemcachedStore, type MemcachedStoreOptions } from '../../lib/index.ts'
 import { createNodes } from '../../lib/memcached/nodes.ts'
 import { readOptions } from '../../lib/options.ts'
@@ -56,7 +56,7 @@ export class People implements AsyncDisposable {
   constructor(servers: string, options: MemcachedStoreOptions = {}) {
     const settings = readOptions({ ...SEALING, servers, prefix: this.prefix })
     this.#keys = new Keys(this.prefix, settings)
-    this.#storage = new MemcachedStorage(new Cluster(createNodes(settings, () => {})), settings)
+    this.#storage = new MemcachedStorage(new FixedCluster(createNodes(settings, () => {})), settings)
     this.#servers = servers
     this.raw = new RawMemcached(servers)
     this.store = this.another(options)

@@ -1,0 +1,2 @@
+export { type DnsOptions, dns } from './dns.ts'
+export { type ElastiCacheOptions, elastiCache } from './elasticache.ts'
