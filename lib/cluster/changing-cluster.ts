@@ -61,8 +61,8 @@ export class ChangingCluster implements Cluster, Moves {
   /** All that may have a connection. */
   readonly #leaving: Set<Leaver> = new Set()
   readonly #listeners: (() => void)[] = []
-  count = 0
-  lastAt = -Infinity
+  count: number = 0
+  lastAt: number = -Infinity
 
   constructor(options: ChangingClusterOptions) {
     const { find, refresh, timeout } = options

@@ -1,26 +1,15 @@
 import type { MemcachedStoreError } from '../errors.ts'
+import type { Item, WriteMode } from './item.ts'
 import type { Reply } from './reply.ts'
 import type { Statistics } from './statistics.ts'
 import type { Version } from './version.ts'
 import type { WalkOptions } from './walk.ts'
 
+export type { Item, WriteMode } from './item.ts'
 export type { Version } from './version.ts'
 
 /** Called exactly once, never before the call it belongs to has returned. It must not throw. */
 export type ReplyCallback = (error: MemcachedStoreError | null, reply: Reply | null) => void
-
-/** `add` wants no item there (else EXISTS), `replace` wants one (else NOT_FOUND), `set` wants nothing. */
-export type WriteMode = 'set' | 'add' | 'replace'
-
-/** What is to lie under a key. */
-export interface Item {
-  /** Printable ASCII, at most 250 characters. */
-  readonly key: string
-  readonly value: string | Buffer
-  readonly flags: number
-  /** memcached's field: relative seconds up to 30 days, else Unix time; 0 is never. */
-  readonly expiration: number
-}
 
 /**
  * One memcached server: the small interface a transport implements. Callbacks, not promises: a

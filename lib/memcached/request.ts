@@ -1,6 +1,6 @@
 import { AsyncResource } from 'node:async_hooks'
 import type { MemcachedStoreError } from '../errors.ts'
-import type { Item, WriteMode } from './node.ts'
+import type { Item, WriteMode } from './item.ts'
 import type { Reply } from './reply.ts'
 import type { CasVersion } from './version.ts'
 

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, inject, test, vi } from 'vitest'
-import { Cluster } from '../../lib/cluster/cluster.ts'
+import type { Cluster } from '../../lib/cluster/cluster.ts'
+import { FixedCluster } from '../../lib/cluster/fixed-cluster.ts'
 import type { Item } from '../../lib/memcached/node.ts'
 import { createNodes } from '../../lib/memcached/nodes.ts'
 import { OK } from '../../lib/memcached/reply.ts'
@@ -18,7 +19,7 @@ afterEach(() => {
 
 describe.skipIf(memcached === undefined).each(['', 'memcached+text://'])('what is moved, over %s', scheme => {
   async function place(): Promise<{ relocation: Relocation; cluster: Cluster; old: string; own: string }> {
-    const cluster = new Cluster(createNodes(readOptions({ servers: `${scheme}${memcached}` }), () => {}))
+    const cluster = new FixedCluster(createNodes(readOptions({ servers: `${scheme}${memcached}` }), () => {}))
     const [old, own] = [`old-${Math.random()}`, `own-${Math.random()}`]
     return { cluster, relocation: new Relocation(cluster), old, own }
   }
