@@ -63,8 +63,15 @@ export function excuseBacked(
       return 'one process cannot reach memcached, and another goes by what is there'
   }
   const late = rows.filter(({ asked, time }) => time - asked > backing.timeout && time <= until)
-  const isForgotten = late.some(({ asked, time }) => time - asked > plan.setting.tombstone * 1000)
-  if (late.length > 0 && (gone.length > 0 || one.timeline.losses.length > 0 || isForgotten)) {
+  const isForgotten = late.some(({ asked, time }) => {
+    const settled = time + PAID + backing.timeout
+    return (
+      time - asked > plan.setting.tombstone * 1000 ||
+      one.timeline.losses.some(loss => loss >= asked && loss <= settled) ||
+      gone.some(({ from, to }) => from <= settled && to >= asked)
+    )
+  })
+  if (isForgotten) {
     return 'a write of the backing store is carried out after its deadline, and memcached cannot tell'
   }
   const isLeftInTheMiddle = gone.some(({ process, from }) =>
