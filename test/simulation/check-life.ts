@@ -135,7 +135,9 @@ function latestEnd(court: Court, one: Case, writes: readonly Write[], read: Oper
   }
   // What was asked of the backing store in time may come later, and lie in memcached for a while.
   const late = setting.backing === null ? 0 : 3000 + 70 * setting.backing.latency
-  if (setting.maxAge !== null) return latest + late
+  // What it does not know the end of the store gives a whole life, once somebody writes it.
+  const isUnsure = setting.backing !== null && one.operations.some(({ what }) => what === 'update')
+  if (setting.maxAge !== null && !isUnsure) return latest + late
   const life = setting.ttl * 1000
   const slack = slackOf(setting.touchAfter, life)
   // Only whole seconds can be had.
