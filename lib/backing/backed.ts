@@ -4,7 +4,7 @@ import type { RecordCallback } from '../storage/storage.ts'
 import { type BackingCounts, BackingError } from './backing-store.ts'
 import { type Debt, Debts } from './debts.ts'
 import type { Front } from './front.ts'
-import { isOfLine, LEASE, LinedFront } from './lineage.ts'
+import { isOfLine, LEASE, LinedFront, lineOf } from './lineage.ts'
 import type { Found, Shelf } from './shelf.ts'
 import { Suspicion } from './suspicion.ts'
 
@@ -169,7 +169,7 @@ export class Backed implements Front {
     return this.#change(sid, over, alone, async () => {
       // What memcached has lost the backing store has: then it is to be looked at again.
       const written = isDone(await this.#putOver(sid, text, milliseconds, over))
-      return written && this.#store(sid, written, over.kind === 'stored' ? over.text : null)
+      return written && this.#store(sid, written, over.kind === 'stored' ? over : null)
     })
   }
 
@@ -230,11 +230,16 @@ export class Backed implements Front {
    * Stores what memcached has, until nothing has come in between. Gives what it was called with: what others
    * wrote, they wrote over that. Where memcached has lost it in between they may not have: then it is not known.
    */
-  async #store(sid: string, first: SessionRecord, before: string | null = null): Promise<SessionRecord> {
+  async #store(
+    sid: string,
+    first: SessionRecord,
+    before: SessionRecord | null = null,
+  ): Promise<SessionRecord> {
     const debt = this.#debts.of(sid)
     // Of what the backing store has not got there is nothing to be refreshed.
-    const isRefresh = before !== null && debt === undefined && this.#shelf.isRefresh(before, first.text)
-    let refreshed = isRefresh ? before : null
+    const isRefresh = before !== null && debt === undefined && this.#shelf.isRefresh(before.text, first.text)
+    // Of what came from there it is not known until when it is kept: that is stored anew.
+    let refreshed = isRefresh && lineOf(before) === '' ? before.text : null
     let record = first
     for (let round = 0; round < MAX_ROUNDS; round++) {
       let next: SessionRecord | null

@@ -28,7 +28,7 @@ class LinedRecord extends SessionRecord {
 }
 
 /** The line of a record; empty for one that memcached has had since it was new. */
-function lineOf(record: SessionRecord): string {
+export function lineOf(record: SessionRecord): string {
   return record instanceof LinedRecord ? record.line : ''
 }
 

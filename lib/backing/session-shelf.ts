@@ -7,8 +7,6 @@ import type { Found, Shelf } from './shelf.ts'
 
 /** Milliseconds by which an item in memcached may outlive what it was given: its clock has whole seconds. */
 const ITEM_SLACK = 2000
-/** Milliseconds that a session has whose end only the backing store knows: more than memcached keeps it for. */
-const GRACE = 3000
 
 export interface ShelfOptions {
   /** Does a session live until the date of its cookie, where that has one? Not so with a `ttl` function. */
@@ -92,7 +90,7 @@ export class SessionShelf implements Shelf {
   /** Is what lies there still there when a call arrives? A store that touches what it has not leaves it at that. */
   #outlasts(text: string): boolean {
     const session = this.#codec.decode(text)
-    return session !== null && (expiresOf(session.cookie) ?? 0) - Date.now() > Math.max(this.#patience, GRACE)
+    return session !== null && (expiresOf(session.cookie) ?? 0) - Date.now() > this.#patience
   }
 
   /**
@@ -106,8 +104,7 @@ export class SessionShelf implements Shelf {
     if (left + slack > ITEM_SLACK) return left + slack - ITEM_SLACK
     const life = session.cookie.originalMaxAge
     if (typeof life !== 'number') return 0
-    const grace = Math.min(GRACE, 0.75 * life)
-    session.cookie = { ...plain(session.cookie), expires: new Date(Date.now() + grace - slack) } as Cookie
+    session.cookie = { ...plain(session.cookie), expires: new Date(Date.now() + life - slack - 1) } as Cookie
     return 0
   }
 }

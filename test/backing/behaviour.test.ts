@@ -93,6 +93,22 @@ describe.skipIf(!hasMemcached)('with a backing store', () => {
     expect(new Date(found.cookie.expires as never).getTime()).toBeGreaterThan(Date.now() - 1000)
   })
 
+  test('a save in the middle of a request does not shorten the life of such a session', async () => {
+    const { store, backing } = create()
+    const cookie = { originalMaxAge: 60_000, expires: new Date(Date.now() - 5000), path: '/' }
+    Object.assign(backing, { get: (_: string, done: Callback) => done(null, { cookie, a: 1 } as never) })
+    const found = (await store.get(sid)) as SessionData
+    let kept: SessionData | undefined
+    Object.assign(backing, {
+      set(_: string, data: SessionData, done: Callback) {
+        kept = data
+        done()
+      },
+    })
+    await store.set(sid, Object.assign(found, { b: 2 }))
+    expect(Number(kept?.cookie.expires)).toBeGreaterThan(Date.now() + 50_000)
+  })
+
   test('it is touched when the stored date is renewed, and once per `touchAfter`', async () => {
     const { store, backing } = create({ touchAfter: 5 })
     await store.set(sid, sessionOf({ a: 1 }, 60_000))

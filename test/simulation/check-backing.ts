@@ -46,25 +46,32 @@ export function excuseBacked(
         by === process && what !== 'get' && start <= Math.min(to, until) && over >= from,
     )
     // Who could not reach it either does not go by it afterwards. But what overlaps meanwhile is not merged.
-    const isAware = (other: number): boolean =>
-      gone.some(outage => outage.process === other && outage.from <= to && outage.to >= from)
+    const isAware = (other: number, since: number): boolean =>
+      gone.some(outage => outage.process === other && outage.from <= since && outage.to >= from)
     const isDivided = one.operations.some(
       ({ process: by, start, end: over }) =>
         by >= 0 &&
         by !== process &&
         start <= end &&
         over >= from &&
-        (!isAware(by) || alone.some(own => own.start <= over && own.end >= start)),
+        (!isAware(by, start) || alone.some(own => own.start <= over && own.end >= start)),
     )
     const isUndermined = rows.some(
-      ({ process: by, asked, time }) => by !== process && asked <= end && time >= from && !isAware(by),
+      ({ process: by, asked, time }) => by !== process && asked <= end && time >= from && !isAware(by, asked),
     )
     if (alone.length > 0 && (isDivided || isUndermined))
       return 'one process cannot reach memcached, and another goes by what is there'
   }
   const late = rows.filter(({ asked, time }) => time - asked > backing.timeout && time <= until)
-  const isForgotten = late.some(({ asked, time }) => time - asked > plan.setting.tombstone * 1000)
-  if (late.length > 0 && (gone.length > 0 || one.timeline.losses.length > 0 || isForgotten)) {
+  const isForgotten = late.some(({ asked, time }) => {
+    const settled = time + PAID + backing.timeout
+    return (
+      time - asked > plan.setting.tombstone * 1000 ||
+      one.timeline.losses.some(loss => loss >= asked && loss <= settled) ||
+      gone.some(({ from, to }) => from <= settled && to >= asked)
+    )
+  })
+  if (isForgotten) {
     return 'a write of the backing store is carried out after its deadline, and memcached cannot tell'
   }
   const isLeftInTheMiddle = gone.some(({ process, from }) =>

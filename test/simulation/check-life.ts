@@ -133,7 +133,11 @@ function latestEnd(court: Court, one: Case, writes: readonly Write[], read: Oper
     if (operation.expires !== null)
       latest = Math.max(latest, operation.expires + slack + 1000 + 2 * tolerance)
   }
-  if (setting.maxAge !== null) return latest
+  // What was asked of the backing store in time may come later, and lie in memcached for a while.
+  const late = setting.backing === null ? 0 : 3000 + 70 * setting.backing.latency
+  // What it does not know the end of the store gives a whole life, once somebody writes it.
+  const isUnsure = setting.backing !== null && one.operations.some(({ what }) => what === 'update')
+  if (setting.maxAge !== null && !isUnsure) return latest + late
   const life = setting.ttl * 1000
   const slack = slackOf(setting.touchAfter, life)
   // Only whole seconds can be had.
@@ -142,8 +146,6 @@ function latestEnd(court: Court, one: Case, writes: readonly Write[], read: Oper
     if (time > read.end || isTombstone || (kind !== 'written' && kind !== 'touched')) continue
     latest = Math.max(latest, time + whole)
   }
-  // What was asked for in time may come later, and lie in memcached for a while.
-  const late = 3000 + 70 * (setting.backing?.latency ?? 0)
   for (const { until } of court.database.changes.get(one.sid) ?? []) latest = Math.max(latest, until + late)
   return latest
 }
