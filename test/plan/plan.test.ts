@@ -12,9 +12,11 @@ import { statsOf } from './stats.ts'
 const WISHES = { sessions: 1_000_000, bytes: 361, requests: 1000, memory: 8 * 2 ** 30, keyLength: 37 }
 
 describe.skipIf(!hasMemcached)('as memcached does', () => {
-  test.each([1.25, 1.2, 1.15])('chunks with -f %d', async factor => {
+  test.each([1.25, 1.2, 1.15, 1.1, 1.05])('chunks with -f %d', async factor => {
     await using memcached = await Memcached.start('-f', String(factor))
-    const lengths = [1, 50, 100, 361, 400, 1000, 4096, 10_000, 65_536, 200_000, 500_000]
+    const lengths = [
+      1, 50, 100, 361, 400, 1000, 2700, 2800, 4096, 10_000, 42_900, 43_100, 65_536, 200_000, 500_000,
+    ]
     await fill(memcached.address, lengths.length, number => [
       `key-${number}`,
       'x'.repeat(lengths[number] as number),
