@@ -244,7 +244,7 @@ export class Edit implements Change<void> {
   }
 
   #merge(current: SessionRecord, theirs: SessionData): Decision<void> | Promise<Decision<void>> {
-    const own = this.#revision && tried(this.#revision).findLast(({ sent }) => sent === current.text)
+    const own = this.#tried().findLast(({ sent }) => sent === current.text)
     const bases = this.#bases(own?.text, theirs)
     if (this.#cookie !== undefined) return this.#renew(current, bases, theirs, this.#cookie)
     const settled = this.#settleData(current, own !== undefined, bases, theirs)
@@ -254,11 +254,23 @@ export class Edit implements Change<void> {
       : this.#finish(bases, theirs, settled)
   }
 
+  /**
+   * What its request has tried to store by then, or is about to, in the order in which it was asked for: a later
+   * save may fail first. What later ones tried is nothing that this one takes back.
+   */
+  #tried(): readonly Attempt[] {
+    const revision = this.#revision
+    if (revision === undefined) return []
+    return [...revision.attempts, ...revision.planned]
+      .filter(({ number }) => number <= this.#number)
+      .sort((one, other) => one.number - other.number)
+  }
+
   /** What `theirs` may have started from: what the request read, and what it may have stored since. */
   #bases(own: string | undefined, theirs: SessionData): SessionData[] {
     const revision = this.#revision
     if (revision === undefined) return [theirs]
-    const texts = own === undefined ? [revision.text, ...tried(revision).map(({ text }) => text)] : [own]
+    const texts = own === undefined ? [revision.text, ...this.#tried().map(({ text }) => text)] : [own]
     return texts.map(text => this.#context.codec.decode(text) ?? { cookie: theirs.cookie })
   }
 
@@ -377,11 +389,6 @@ function plain(cookie: SessionData['cookie']): SessionData['cookie'] {
 
 function cookiesOf(sessions: readonly SessionData[]): Cookie[] {
   return sessions.map(({ cookie }) => cookie)
-}
-
-/** What it has tried to store, or is about to, in the order in which it was asked for: a later one may fail first. */
-function tried({ attempts, planned }: Revision): readonly Attempt[] {
-  return [...attempts, ...planned].sort((one, other) => one.number - other.number)
 }
 
 /** Do two sessions hold the same data? */

@@ -209,6 +209,30 @@ describe.skipIf(!hasMemcached).concurrent('after a save of unknown outcome', () 
     },
   )
 
+  test('of two at once, the earlier one takes back nothing of the later one', async () => {
+    await using world = await World.start({ timeout: 5000 })
+    const sid = await world.stores.create({})
+    const live = await load(world.stores.here, sid)
+    await world.stores.edit(sid, theirs => {
+      theirs.n = { before: 1 }
+    })
+    // The first write is refused on its version; the second is of both, and stored, and its reply is lost.
+    world.proxy.tamper(reply => {
+      if (!WRITES.has(reply[1] as number) || reply.readUInt16BE(6) !== 0) return reply
+      world.proxy.tamper(frame => frame)
+      const meanwhile = world.stores.edit(sid, theirs => {
+        Object.assign(theirs.n as object, { meanwhile: 1 })
+      })
+      void meanwhile.finally(() => world.proxy.cutNow('reset'))
+      return null
+    })
+    live.first = 1
+    const first = save(live)
+    live.n = { second: 1 }
+    await Promise.all([first, save(live)])
+    expect(await world.stores.stored(sid)).toEqual({ first: 1, n: { before: 1, second: 1, meanwhile: 1 } })
+  })
+
   test('of others, which it was rejected beside, it has stored nothing itself', async () => {
     await using world = await World.start({ onConflict: 'reject' })
     const sid = await world.stores.create({ user: 'Ada' })
