@@ -1,5 +1,5 @@
 import type { Version as CasToken } from '../memcached/node.ts'
-import { NOT_FOUND, OK } from '../memcached/reply.ts'
+import { OK } from '../memcached/reply.ts'
 import type { Keys } from './keys.ts'
 import type { MemcachedSessions } from './memcached-sessions.ts'
 import { SessionRecord } from './record.ts'
@@ -77,7 +77,7 @@ export class RelocatedSessions implements Sessions {
     const { reply, placed } = await this.#relocation.write(this.#keys.of(sid), over, (key, flags) =>
       this.#sessions.item(key, sid, text, milliseconds, flags),
     )
-    if (reply.status === NOT_FOUND) return SessionRecord.MISSING
+    // What is gone from there may have been moved: whoever wrote looks again.
     if (reply.status !== OK) return null
     return new SessionRecord('stored', text, reply.version === null ? null : placed)
   }

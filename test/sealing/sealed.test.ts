@@ -312,6 +312,25 @@ describe.skipIf(memcached === undefined)('a key that is changed', () => {
     },
   )
 
+  test('keeps a session that is moved between the read and the write of another process', async () => {
+    const prefix = prefixOf()
+    await storeWith({ prefix }).set('a', makeSession({ count: 0 }))
+    const moving = storeWith({ prefix, encryptionKeys: [OTHER_KEY, KEY] })
+    const staying = storeWith({ prefix, encryptionKeys: [KEY, OTHER_KEY] })
+    const count = (stored: SessionData): void => {
+      const counter = stored as SessionData & { count: number }
+      counter.count++
+    }
+    let isMoved = false
+    const written = await staying.update('a', async stored => {
+      if (!isMoved) await moving.update('a', count)
+      isMoved = true
+      count(stored)
+    })
+    expect(written).toMatchObject({ count: 2 })
+    expect(await moving.get('a')).toMatchObject({ count: 2 })
+  })
+
   test('moves sessions from one server to another', async () => {
     await using one = await EmbeddedMemcached.start()
     await using other = await EmbeddedMemcached.start()
