@@ -104,7 +104,9 @@ export class SessionShelf implements Shelf {
     if (left + slack > ITEM_SLACK) return left + slack - ITEM_SLACK
     const life = session.cookie.originalMaxAge
     if (typeof life !== 'number') return 0
-    session.cookie = { ...plain(session.cookie), expires: new Date(Date.now() + life - slack - 1) } as Cookie
+    // Before what any request under way may refresh it to.
+    const rest = Math.max(life - 2 * this.#patience - ITEM_SLACK, life / 2)
+    session.cookie = { ...plain(session.cookie), expires: new Date(Date.now() + rest - slack) } as Cookie
     return 0
   }
 }
