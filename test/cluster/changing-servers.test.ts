@@ -1,3 +1,4 @@
+import { MemoryStore } from 'express-session'
 import { describe, expect, test } from 'vitest'
 import type { MemcachedStore } from '../../lib/index.ts'
 import { hasMemcached, Memcached } from '../support/memcached.ts'
@@ -342,6 +343,39 @@ describe.skipIf(!hasMemcached)('one process sees a change before another', () =>
     await late.become(three)
     await until(async () => (await early.store.get(sid)) === null)
     expect(await late.store.get(sid)).toBeNull()
+  })
+})
+
+describe.skipIf(!hasMemcached)('with a backing store', () => {
+  test('the sessions that move follow, with their last state, there and back', async () => {
+    await using servers = await Fleet.start(4)
+    const lists = [servers.first(3), servers.first(4), servers.first(3), servers.first(2), servers.first(4)]
+    const backing = new MemoryStore()
+    await using one = new Changing(() => lists[0], { backing })
+    await using other = new Changing(() => lists[0], { backing })
+    await fill(one.store)
+    const gone = new Set<string>()
+    let turn = 0
+    for (const list of lists.slice(1)) {
+      await Promise.all([one.become(list as string[]), other.become(list as string[])])
+      turn++
+      await Promise.all(
+        SIDS.map(async (sid, number) => {
+          const { store } = number % 2 === turn % 2 ? one : other
+          if (gone.has(sid)) expect(await store.get(sid), sid).toBeNull()
+          else await store.update(sid, session => counting((countOf(session) as number) + 1000))
+        }),
+      )
+      for (const sid of SIDS.filter((_, number) => number % 10 === turn)) {
+        await one.store.destroy(sid)
+        gone.add(sid)
+      }
+      const found = await other.store.getMany(SIDS)
+      expect(SIDS.filter(sid => found.has(sid) === gone.has(sid))).toEqual([])
+      for (const [sid, session] of found) {
+        expect(countOf(session)).toBe(SIDS.indexOf(sid) + 1000 * turn)
+      }
+    }
   })
 })
 
