@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { describe } from 'vitest'
 import { EmbeddedMemcached } from '../../lib/embedded/index.ts'
 import type { ProtocolName } from '../../lib/memcached/address.ts'
+import { fewOrMany } from '../support/few-or-many.ts'
 import { hasMemcached, Memcached } from '../support/memcached.ts'
 import { nodeOf } from '../support/node.ts'
 import { TcpProxy } from '../support/proxy.ts'
@@ -19,19 +20,22 @@ interface Restartable {
 }
 
 describe.each(['binary', 'text'] as const)('a node that speaks %s', protocol => {
-  describe('with EmbeddedMemcached', () => {
-    nodeContract(async () => {
-      let server = await EmbeddedMemcached.start()
-      return make(protocol, {
-        address: server.address,
-        async restart() {
-          await server.stop()
-          server = await EmbeddedMemcached.start({ port: server.port })
-        },
-        kill: () => server.stop(),
+  // Its own contract runs with all tests; here it would wait for as long again.
+  const isFull = fewOrMany(false, true)
+  if (isFull)
+    describe('with EmbeddedMemcached', () => {
+      nodeContract(async () => {
+        let server = await EmbeddedMemcached.start()
+        return make(protocol, {
+          address: server.address,
+          async restart() {
+            await server.stop()
+            server = await EmbeddedMemcached.start({ port: server.port })
+          },
+          kill: () => server.stop(),
+        })
       })
     })
-  })
 
   describe.skipIf(!hasMemcached)('with memcached', () => {
     nodeContract(async () => make(protocol, await Memcached.start()))

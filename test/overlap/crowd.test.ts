@@ -3,6 +3,7 @@ import type { SessionData } from 'express-session'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { OPCODE, refuse, WRITES } from '../support/frames.ts'
 import { hasMemcached, Memcached } from '../support/memcached.ts'
+import { isText } from '../support/protocol.ts'
 import { TcpProxy } from '../support/proxy.ts'
 import { load, save } from './live.ts'
 import { type AnySession, TwoStores } from './two-stores.ts'
@@ -76,7 +77,8 @@ describe.skipIf(!hasMemcached)('a crowd at one session', () => {
     await Promise.all(saves.map(start => start()))
     expect(await stores.stored(sid)).toEqual({ n: 0, ...keys })
     expect(writes()).toBeLessThan(COUNT / 4)
-    expect(proxy.count(OPCODE.get)).toBeLessThan(5)
+    // Text does not tell the version of what was written, so that each write takes a look.
+    expect(proxy.count(OPCODE.get)).toBeLessThan(isText ? COUNT / 4 : 5)
   })
 
   test('of 500 saves while another process changes it, too', async () => {

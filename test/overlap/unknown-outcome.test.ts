@@ -191,9 +191,8 @@ describe.skipIf(!hasMemcached).concurrent('after a save of unknown outcome', () 
       })
       // The first write is refused on its version, after a while; the second is of both saves, and stored.
       world.proxy.delay(100)
-      world.proxy.tamper(reply => {
-        const isStored = WRITES.has(reply[1] as number) && reply.readUInt16BE(6) === 0
-        if (isStored) world.proxy.hold()
+      world.proxy.tamper((reply, opcode) => {
+        if (WRITES.has(opcode) && !isRefused(reply)) world.proxy.hold()
         return reply
       })
       live.first = 1
@@ -217,8 +216,8 @@ describe.skipIf(!hasMemcached).concurrent('after a save of unknown outcome', () 
       theirs.n = { before: 1 }
     })
     // The first write is refused on its version; the second is of both, and stored, and its reply is lost.
-    world.proxy.tamper(reply => {
-      if (!WRITES.has(reply[1] as number) || reply.readUInt16BE(6) !== 0) return reply
+    world.proxy.tamper((reply, opcode) => {
+      if (!WRITES.has(opcode) || isRefused(reply)) return reply
       world.proxy.tamper(frame => frame)
       const meanwhile = world.stores.edit(sid, theirs => {
         Object.assign(theirs.n as object, { meanwhile: 1 })
