@@ -78,7 +78,7 @@ describe('the packed package', () => {
     expect(project.contents).toContain('dist/index.js')
     const known = /^(dist\/(index|discovery|embedded|cli)\.|docs\/|bench\/(charts\/|README\.md|RESULTS\.md))/
     const outside = project.contents.filter(path => !known.test(path))
-    expect(outside.sort()).toEqual(['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json'])
+    expect(outside.sort()).toEqual(['CHANGELOG.md', 'LICENSE', 'README.md', 'SECURITY.md', 'package.json'])
   })
 
   test('holds what its README and pages show and link', async () => {
