@@ -25,7 +25,7 @@ const NOT_TOLD = 'on'
 /** docs/reference.md, made of the TSDoc of what the package exports. */
 export async function reference(): Promise<string> {
   const app = await Application.bootstrap({
-    entryPoints: ['lib/index.ts', 'lib/discovery/index.ts', 'lib/embedded/index.ts'],
+    entryPoints: ['lib/index.ts', 'lib/discovery/index.ts', 'lib/embedded/index.ts', 'lib/fastify/index.ts'],
     // That is for `tsc`.
     skipErrorChecking: true,
     excludeInternal: true,

@@ -76,7 +76,7 @@ const node = async (file: string): Promise<string> => (await project.node(file))
 describe('the packed package', () => {
   test('holds the build, the pages and nothing else', () => {
     expect(project.contents).toContain('dist/index.js')
-    const known = /^(dist\/(index|discovery|embedded|cli)\.|docs\/|bench\/(charts\/|README\.md|RESULTS\.md))/
+    const known = /^(dist\/(index|discovery|embedded|fastify|cli)\.|docs\/|bench\/(charts\/|README\.md|RESULTS\.md))/
     const outside = project.contents.filter(path => !known.test(path))
     expect(outside.sort()).toEqual(['CHANGELOG.md', 'LICENSE', 'README.md', 'SECURITY.md', 'package.json'])
   })
