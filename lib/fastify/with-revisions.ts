@@ -48,6 +48,7 @@ export function withRevisions<Args extends unknown[], Result>(
     return result
   }
   // By these Fastify knows its name, what it depends on, and that it is for the whole instance.
-  for (const mark of Object.getOwnPropertySymbols(plugin)) Reflect.set(carrying, mark, Reflect.get(plugin, mark))
+  for (const mark of Object.getOwnPropertySymbols(plugin))
+    Reflect.set(carrying, mark, Reflect.get(plugin, mark))
   return carrying as unknown as (...args: Args) => Result
 }

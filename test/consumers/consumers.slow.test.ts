@@ -1,7 +1,9 @@
 import { execFile } from 'node:child_process'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { readdirSync } from 'node:fs'
+import { copyFile, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest'
 import { Project } from '../package/project.ts'
@@ -193,18 +195,21 @@ function sharesWithSockets(): void {
     socket.disconnect()
   })
 
-  test.each(['edit', 'edit without reload'])('a socket brings back no session that has ended: %s', async how => {
-    const browser = new Browser(app)
-    await browser.get('/login?user=ada')
-    const old = browser.tab()
-    const socket = await browser.connect()
-    await browser.get('/logout')
-    expect(await socket.emitWithAck(how, 'socket')).toBe(how === 'edit' ? 'gone' : 'saved')
-    const session = await old.get('/session')
-    expect(session).not.toHaveProperty('user')
-    expect(session).not.toHaveProperty('socket')
-    socket.disconnect()
-  })
+  test.each(['edit', 'edit without reload'])(
+    'a socket brings back no session that has ended: %s',
+    async how => {
+      const browser = new Browser(app)
+      await browser.get('/login?user=ada')
+      const old = browser.tab()
+      const socket = await browser.connect()
+      await browser.get('/logout')
+      expect(await socket.emitWithAck(how, 'socket')).toBe(how === 'edit' ? 'gone' : 'saved')
+      const session = await old.get('/session')
+      expect(session).not.toHaveProperty('user')
+      expect(session).not.toHaveProperty('socket')
+      socket.disconnect()
+    },
+  )
 }
 
 describe.skipIf(servers === null)('Socket.IO on Express', () => {
@@ -246,6 +251,20 @@ describe.skipIf(servers === null)('@fastify/session with `withRevisions`', () =>
     expect(Object.keys(await browser.get('/session'))).toEqual(expect.arrayContaining(keys))
   })
 
+  test('deletes what a request has deleted', async () => {
+    const browser = new Browser(app)
+    await browser.get('/login?user=ada')
+    const edit = browser.get('/edit?key=old')
+    await app.loaded(1)
+    app.open()
+    expect(await edit).toMatchObject({ user: 'ada', old: true })
+    const deletion = browser.get('/edit-twice')
+    await app.loaded(1)
+    app.open()
+    await deletion
+    expect(await browser.get('/session')).not.toHaveProperty('old')
+  })
+
   test('writes nothing for a request that only reads', async () => {
     const browser = new Browser(app)
     await browser.get('/login?user=ada')
@@ -262,6 +281,24 @@ describe.skipIf(servers === null)('@fastify/session without it', () => {
     expect(await keptUpdates(app)).toBeLessThan(250)
     expect(await undoneLogouts(app)).toBe(5)
   })
+})
+
+describe.skipIf(servers === null)('TypeScript', () => {
+  const types = fileURLToPath(new URL('../types', import.meta.url))
+  const files = readdirSync(types).filter(file => file.endsWith('.mts'))
+  beforeAll(() => Promise.all(files.map(file => copyFile(join(types, file), join(project.folder, file)))))
+
+  test.each(['5.4', '5.9', '6.0'])(
+    '%s knows the sessions of an application wherever they are',
+    async version => {
+      const tsc = join(project.folder, `node_modules/typescript${version}/bin/tsc`)
+      const flags = '--noEmit --strict --skipLibCheck false --module nodenext --target es2022 --types node'
+      const lib = ['--lib', 'es2022,esnext.disposable']
+      await run(process.execPath, [tsc, ...flags.split(' '), ...lib, ...files], {
+        cwd: project.folder,
+      }).catch(error => expect.fail(error.stdout))
+    },
+  )
 })
 
 describe.skipIf(servers === null)('Jest', () => {

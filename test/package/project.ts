@@ -39,7 +39,8 @@ export class Project {
   static async ofConsumers(): Promise<Project> {
     const folder = await mkdtemp(join(tmpdir(), 'consumers-'))
     const consumers = join(root, 'test/consumers')
-    for (const file of ['package.json', 'package-lock.json']) await cp(join(consumers, file), join(folder, file))
+    for (const file of ['package.json', 'package-lock.json'])
+      await cp(join(consumers, file), join(folder, file))
     await cp(join(consumers, 'apps'), folder, { recursive: true })
     const tarball = await pack(folder)
     await run('npm', ['ci', ...FLAGS], { cwd: folder })

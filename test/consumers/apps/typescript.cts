@@ -1,6 +1,8 @@
 import { createServer } from 'node:http'
+
 import express = require('express')
 import session = require('express-session')
+
 import { MemcachedStore, type MemcachedStoreOptions } from 'express-session-memcached'
 import { pass, tell } from './gate.cjs'
 
@@ -11,7 +13,11 @@ declare module 'express-session' {
   }
 }
 
-const options: MemcachedStoreOptions = { prefix: process.env.PREFIX, timeout: 5000, userOf: ({ user }) => user }
+const options: MemcachedStoreOptions = {
+  prefix: process.env.PREFIX,
+  timeout: 5000,
+  userOf: ({ user }) => user,
+}
 const app = express()
 app.use(
   session({ store: new MemcachedStore(options), secret: 'secret', resave: false, saveUninitialized: false }),

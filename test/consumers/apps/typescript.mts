@@ -11,7 +11,11 @@ declare module 'express-session' {
   }
 }
 
-const options: MemcachedStoreOptions = { prefix: process.env.PREFIX, timeout: 5000, userOf: ({ user }) => user }
+const options: MemcachedStoreOptions = {
+  prefix: process.env.PREFIX,
+  timeout: 5000,
+  userOf: ({ user }) => user,
+}
 const app = express()
 app.use(
   session({ store: new MemcachedStore(options), secret: 'secret', resave: false, saveUninitialized: false }),
