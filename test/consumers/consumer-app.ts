@@ -86,18 +86,19 @@ export class Browser {
     return tab
   }
 
-  async connect(): Promise<Socket> {
-    const socket = io(this.#app.url, {
-      transports: ['websocket'],
-      extraHeaders: { cookie: this.cookie },
-      forceNew: true,
-    })
-    await new Promise<void>((resolve, reject) => {
-      socket.once('connect', resolve)
-      socket.once('connect_error', reject)
-    })
-    return socket
+  connect(): Promise<Socket> {
+    return connect(this.#app.url, this.cookie)
   }
+}
+
+/** A socket of who has this cookie. */
+export async function connect(url: string, cookie: string): Promise<Socket> {
+  const socket = io(url, { transports: ['websocket'], extraHeaders: { cookie }, forceNew: true })
+  await new Promise<void>((resolve, reject) => {
+    socket.once('connect', resolve)
+    socket.once('connect_error', reject)
+  })
+  return socket
 }
 
 const REQUESTS = 50

@@ -6,8 +6,10 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest'
+import { Page } from '../docs/page.ts'
+import { PastedApp } from '../docs/pasted-app.ts'
 import { Project } from '../package/project.ts'
-import { Browser, ConsumerApp, keptUpdates, undoneLogouts } from './consumer-app.ts'
+import { Browser, ConsumerApp, connect, keptUpdates, undoneLogouts } from './consumer-app.ts'
 
 // Apps as people have them, on the packed package and real memcached. docs/frameworks.md says what is seen here.
 
@@ -25,6 +27,8 @@ afterAll(() => project?.[Symbol.asyncDispose]())
 
 const start = (file: string, env?: NodeJS.ProcessEnv): Promise<ConsumerApp> =>
   ConsumerApp.start(join(project.folder, file), servers, env)
+
+const env = (): NodeJS.ProcessEnv => ({ MEMCACHED_SERVERS: servers })
 
 /** Compiles TypeScript beside its source, so that `a.mts` becomes `a.mjs`. */
 async function compile(file: string): Promise<void> {
@@ -134,6 +138,19 @@ describe.skipIf(servers === null)('connect-flash', () => {
     expect(status).toBe(302)
     expect(await browser.get(headers.get('location') as string)).toEqual(['saved'])
     expect(await browser.get('/read')).toEqual([])
+  })
+
+  test.each([
+    ['of two kinds keeps both', ['info', 'error'], { info: ['0'], error: ['1'] }],
+    ['of one kind keeps one', ['info', 'info'], { info: [expect.stringMatching(/^[01]$/)] }],
+  ])('in overlapping requests that leave messages %s', async (_, kinds, expected) => {
+    const browser = new Browser(app)
+    await browser.get('/login?user=ada')
+    const left = kinds.map((kind, index) => browser.tab().get(`/leave-late?kind=${kind}&message=${index}`))
+    await app.loaded(2)
+    app.open()
+    await Promise.all(left)
+    expect(await browser.get('/read-all')).toEqual(expected)
   })
 })
 
@@ -299,6 +316,35 @@ describe.skipIf(servers === null)('TypeScript', () => {
       }).catch(error => expect.fail(error.stdout))
     },
   )
+})
+
+describe.skipIf(servers === null)('docs/frameworks.md', () => {
+  let page: Page
+  beforeAll(async () => {
+    page = await Page.read('docs/frameworks.md')
+  })
+
+  test('shows a server with Fastify', async () => {
+    await project.write('page-fastify.mjs', page.snippet('js', 'withRevisions'))
+    await using pasted = await PastedApp.start(project.folder, 'page-fastify.mjs', env())
+    const { text, cookie } = await pasted.visit()
+    expect(text).toBe('You have been here 1 times')
+    expect((await pasted.visit(cookie)).text).toBe('You have been here 2 times')
+  })
+
+  test('shows a server with Socket.IO', async () => {
+    await project.write('page-sockets.mjs', page.snippet('js', 'socket.io'))
+    await using pasted = await PastedApp.start(project.folder, 'page-sockets.mjs', env())
+    const { cookie } = await pasted.visit()
+    const [one, other] = [await connect(pasted.url, cookie), await connect(pasted.url, cookie)]
+    await one.emitWithAck('add to cart', 'tea')
+    await other.emitWithAck('add to cart', 'milk')
+    expect((await pasted.visit(cookie)).text).toBe('tea,milk')
+    one.disconnect()
+    other.disconnect()
+  })
+
+  test('leaves nothing out', () => expect(page.leftOut).toEqual([]))
 })
 
 describe.skipIf(servers === null)('Jest', () => {

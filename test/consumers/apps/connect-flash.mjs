@@ -2,7 +2,7 @@ import flash from 'connect-flash'
 import express from 'express'
 import session from 'express-session'
 import { MemcachedStore } from 'express-session-memcached'
-import { tell } from './gate.cjs'
+import { pass, tell } from './gate.cjs'
 import { addRoutes } from './routes.cjs'
 
 const app = express()
@@ -13,6 +13,12 @@ app.get('/leave', (req, res) => {
   req.flash('info', req.query.message)
   res.redirect('/read')
 })
+app.get('/leave-late', async (req, res) => {
+  await pass()
+  req.flash(req.query.kind, req.query.message)
+  res.json(null)
+})
+app.get('/read-all', (req, res) => res.json(req.flash()))
 app.get('/read', (req, res) => res.json(req.flash('info')))
 addRoutes(app)
 const server = app.listen(0, '127.0.0.1', () => tell(server))
