@@ -10,7 +10,7 @@ import { Queue } from './queue.ts'
 import { fail, follow, isUnlisted, isWritten, settle, write } from './settle.ts'
 
 /** So many changes share a Map: see {@link Changes}, `#forget`. */
-const LONGEST_USE = 1000
+const MAX_USES = 1000
 
 /**
  * The changes of all sessions. The first of a session is written at once, on what its request read; those
@@ -143,7 +143,7 @@ export class Changes implements ChangeQueues {
    */
   #forget(sid: string): void {
     this.#busy.delete(sid)
-    if (++this.#forgotten < LONGEST_USE + this.#busy.size) return
+    if (++this.#forgotten < MAX_USES + this.#busy.size) return
     this.#forgotten = 0
     this.#busy = new Map(this.#busy)
   }

@@ -9,11 +9,11 @@ import { decide, Entry } from './entry.ts'
 import { fail, follow, isUnlisted, isWritten, settle, type WriteResult, write } from './settle.ts'
 
 /** Changes of one process are written as one, so this many lost races need many processes. */
-const MOST_ATTEMPTS = 100
+const MAX_ATTEMPTS = 100
 /** Milliseconds; the wait before another attempt is a random part of this at most. */
-const LONGEST_PAUSE = 16
+const MAX_PAUSE = 16
 /** Milliseconds of work on one group before it is written: the event loop has others to serve. */
-const LONGEST_WORK = 10
+const MAX_WORK = 10
 /** Deadlines are counted in so many ticks, so that a process that was busy itself first takes its results. */
 const TICKS = 10
 
@@ -145,7 +145,7 @@ export class Queue {
     for (let attempt = 0; ; attempt++) {
       if (attempt > 0) {
         counts.retries++
-        await pause(Math.random() * Math.min(2 ** attempt, LONGEST_PAUSE))
+        await pause(Math.random() * Math.min(2 ** attempt, MAX_PAUSE))
       }
       this.#gather()
       if (this.#group.length === 0) return known
@@ -165,7 +165,7 @@ export class Queue {
         lost = null
       }
       // The shorter it takes, the less of it is in vain where other processes write, too.
-      const plan = await this.#plan(known, LONGEST_WORK / (attempt + 1))
+      const plan = await this.#plan(known, MAX_WORK / (attempt + 1))
       const { draft } = plan
       if (draft === null) {
         this.#settle(plan, known, sentAt)
@@ -205,7 +205,7 @@ export class Queue {
   #gather(): void {
     const all = this.#group.concat(this.#waiting)
     this.#waiting = []
-    const tired = all.filter(({ attempts }) => attempts >= MOST_ATTEMPTS)
+    const tired = all.filter(({ attempts }) => attempts >= MAX_ATTEMPTS)
     fail(tired, new MemcachedStoreError('ERR_CONFLICT', TOO_MANY))
     this.#group = all.filter(entry => !entry.isOver)
   }
