@@ -295,10 +295,7 @@ const EXPECTED: Record<
   ],
   tombstone: ['a finite number of seconds, 0 or more', v => isNumber(v) && v >= 0 && v < Infinity],
   onUnavailable: ["'error' or 'anonymous'", v => v === 'error' || v === 'anonymous'],
-  timeout: [
-    `a number of milliseconds from 1 to ${MAX_TIMER}`,
-    v => isNumber(v) && v >= 1 && v <= MAX_TIMER,
-  ],
+  timeout: [`a number of milliseconds from 1 to ${MAX_TIMER}`, v => isNumber(v) && v >= 1 && v <= MAX_TIMER],
   maxItemSize: [
     'a whole number of bytes, 1024 or more',
     v => Number.isSafeInteger(v) && (v as number) >= 1024,

@@ -1,7 +1,7 @@
 import session, { Cookie, type SessionData } from 'express-session'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { Codec, MAX_DEPTH, isSession, isUnmodified } from '../../lib/session/codec.ts'
+import { Codec, isSession, isUnmodified, MAX_DEPTH } from '../../lib/session/codec.ts'
 import { parseJson, stringifyJson } from '../../lib/session/json.ts'
 
 const codec = new Codec({ stringify: JSON.stringify, parse: parseJson })
