@@ -68,7 +68,7 @@ export class Changes implements ChangeQueues {
     const { guess } = entry.change
     const decision = guess === null ? null : decide(entry, guess)
     if (guess === null || decision === null || decision instanceof Promise) {
-      this.#queue(context, sid, entry).start(guess, null)
+      this.#queue(context, sid, entry).begin(guess)
       return
     }
     const { draft } = decision
@@ -77,7 +77,7 @@ export class Changes implements ChangeQueues {
       // Not before this has returned.
       process.nextTick(() => this.#end(context, sid, entry, decision, null))
     } else if (isUnlisted(context, draft, guess)) {
-      this.#queue(context, sid, entry).start(guess, null)
+      this.#queue(context, sid, entry).begin(guess)
     } else {
       this.#busy.set(sid, entry)
       this.#write(context, sid, entry, decision, draft.isBlind ? SessionRecord.UNKNOWN : guess)

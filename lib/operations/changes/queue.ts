@@ -69,6 +69,8 @@ export class Queue {
   /** Counts the ticks in which nothing gets on, and a tenth of the others. */
   #idleTicks = 0
   #getsOn = false
+  /** Is what the group is worked out on no more than what one request has read once? */
+  #isGuess = false
   readonly #ticker: NodeJS.Timeout
 
   /** @param first - what is under way. */
@@ -78,6 +80,12 @@ export class Queue {
     this.#group = [first]
     this.#owner = owner
     this.#ticker = setInterval(() => this.#tick(), context.settings.timeout / TICKS)
+  }
+
+  /** What was to be first cannot go ahead alone: it, and all that come, are worked out on what it guesses. */
+  begin(guess: SessionRecord | null): void {
+    this.#isGuess = true
+    this.start(guess, null)
   }
 
   /** What was under way has ended, or could not: goes on, with what lies there, if that is known. */
@@ -153,6 +161,7 @@ export class Queue {
       if (known === null || !known.isCertain) {
         try {
           known = await this.#look()
+          this.#isGuess = false
         } catch (error) {
           if (error instanceof ConnectionLostError) continue
           throw error
@@ -167,6 +176,11 @@ export class Queue {
       // The shorter it takes, the less of it is in vain where other processes write, too.
       const plan = await this.#plan(known, MAX_WORK / (attempt + 1))
       const { draft } = plan
+      if (draft === null && this.#isGuess) {
+        // No write shows whether the guess was right; and who has made it may be over.
+        known = null
+        continue
+      }
       if (draft === null) {
         this.#settle(plan, known, sentAt)
         return known
@@ -185,6 +199,7 @@ export class Queue {
       }
       try {
         const result = await this.#put(draft, over)
+        this.#isGuess = false
         if (isWritten(result)) {
           this.#settle(plan, result, sentAt)
           return result
