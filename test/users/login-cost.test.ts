@@ -1,13 +1,13 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
 import { MemcachedStore } from '../../lib/index.ts'
+import { load } from '../overlap/live.ts'
 import { OPCODE } from '../support/frames.ts'
 import { Memcached } from '../support/memcached.ts'
 import { isText, LOOK } from '../support/protocol.ts'
 import { TcpProxy } from '../support/proxy.ts'
 import { Stalls } from '../support/stalls.ts'
 import { until } from '../support/until.ts'
-import { load } from '../overlap/live.ts'
 import { type AnySession, People, sessionOf, userOf } from './people.ts'
 
 const memcached = inject('memcached')?.split(',')[0] as string
