@@ -68,11 +68,15 @@ describe.skipIf(servers === null)('Express', () => {
   })
 
   describe.each([
-    ['ESM', 'typescript.mts', 'typescript.mjs'],
-    ['CommonJS', 'typescript.cts', 'typescript.cjs'],
-  ])('5, TypeScript, %s', (_, source, file) => {
-    beforeAll(() => compile(source))
-    withApp(file)
+    ['ESM', 'mts', 'mjs'],
+    ['CommonJS', 'cts', 'cjs'],
+  ])('5, TypeScript, %s', (_, source, compiled) => {
+    beforeAll(async () => {
+      const file = join(project.folder, 'typescript.')
+      if (source !== 'mts') await copyFile(`${file}mts`, file + source)
+      await compile(`typescript.${source}`)
+    })
+    withApp(`typescript.${compiled}`)
     keepsGuarantees()
   })
 
