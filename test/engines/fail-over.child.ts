@@ -14,22 +14,30 @@ import { type Data, sessionOf } from '../contract/calls.ts'
 import { type LiveSession, load, save } from '../overlap/live.ts'
 import { until } from '../support/until.ts'
 
-/** What the traffic came to. */
+/**
+ * What the traffic came to. yrmcds answers a write before it copies it: what is answered in the instant before the
+ * master is lost may be lost with it. A connection's writes are carried out one after the other, so what precedes a
+ * later answer over the same connection has been copied: that is what is "kept" here.
+ */
 export interface Report {
-  /** Changes that were answered, before the master was lost and in all. */
-  readonly changesBefore: number
-  readonly changes: number
+  readonly before: Counts
+  readonly after: Counts
+  /** Answered in the last instant before: not promised. Those of them that are gone. */
+  readonly atRisk: number
+  readonly goneAtRisk: number
   readonly lostChanges: readonly string[]
   /** Sessions that counted less than was answered, or more than was asked. */
   readonly wrongCounts: readonly string[]
-  /** Logouts that were answered, before the master was lost and in all. */
-  readonly logoutsBefore: number
-  readonly logouts: number
   readonly undoneLogouts: readonly string[]
   /** What requests failed with. */
   readonly failures: readonly string[]
   /** Milliseconds without any answer. */
   readonly outage: number
+}
+
+interface Counts {
+  readonly changes: number
+  readonly logouts: number
 }
 
 const ADDRESS = '10.0.0.10'
@@ -97,52 +105,70 @@ const stores = [new MemcachedStore(), new MemcachedStore()]
 const storeOf = (turn: number): MemcachedStore => stores[turn % stores.length] as MemcachedStore
 const [first] = stores as [MemcachedStore]
 
+/** Something that was answered. */
+interface Answer {
+  readonly kind: 'change' | 'count' | 'logout'
+  readonly store: MemcachedStore
+  readonly sid: string
+  readonly key: string
+  /** Times of `performance.now()`. */
+  readonly began: number
+  readonly ended: number
+}
+
 const sids = Array.from({ length: 20 }, (_, index) => `visitor-${index}`)
-const changes: { sid: string; key: string }[] = []
-const counted = new Map(sids.map(sid => [sid, { answered: 0, asked: 0 }]))
-const loggedOut: string[] = []
+const answers: Answer[] = []
+const asked = new Map<string, number>()
+/** Requests that hold a session of which a logout is on its way. */
+const slow: LiveSession[] = []
+/** Sessions that are gone by themselves. */
+const missing = new Set<string>()
 const failures: string[] = []
-let lastAnswer = 0
-let outage = 0
 let isOver = false
 
-async function note(what: () => Promise<void>): Promise<void> {
-  try {
-    await what()
-  } catch (error) {
-    failures.push((error as { code?: string }).code ?? String(error))
-    return
-  }
-  const now = performance.now()
-  if (lastAnswer > 0) outage = Math.max(outage, now - lastAnswer)
-  lastAnswer = now
-}
-
-/** A request that changes a key of its own. */
-async function change(store: MemcachedStore, sid: string): Promise<void> {
+/** One change by one request, which is noted once it is answered. */
+async function ask(
+  kind: Answer['kind'],
+  store: MemcachedStore,
+  sid: string,
+  what: (key: string) => Promise<unknown>,
+): Promise<void> {
+  const began = performance.now()
   const key = `key-${randomUUID()}`
-  const live = await load(store, sid)
-  live[key] = true
-  await save(live)
-  changes.push({ sid, key })
+  await what(key)
+  answers.push({ kind, store, sid, key, began, ended: performance.now() })
 }
 
-async function count(store: MemcachedStore, sid: string): Promise<void> {
-  const counts = counted.get(sid) as { answered: number; asked: number }
-  counts.asked++
-  await store.update(sid, session => Object.assign(session, { count: (session as Data).count as number + 1 }))
-  counts.answered++
+function change(store: MemcachedStore, sid: string): Promise<void> {
+  return ask('change', store, sid, async key => {
+    if ((await store.get(sid)) === null) return fail(sid)
+    const live = await load(store, sid)
+    live[key] = true
+    await save(live)
+  })
+}
+
+function count(store: MemcachedStore, sid: string): Promise<void> {
+  asked.set(sid, (asked.get(sid) ?? 0) + 1)
+  return ask('count', store, sid, async () => {
+    const increment = (session: Data): Data =>
+      Object.assign(session, { count: (session.count as number) + 1 })
+    if ((await store.update(sid, session => increment(session as Data))) === null) fail(sid)
+  })
+}
+
+function fail(sid: string): never {
+  missing.add(sid)
+  throw new Error(`${sid} is gone`)
 }
 
 /** A visitor comes and goes, while a slow request, which began before, saves afterwards, and once more at the end. */
-const slow: { sid: string; live: LiveSession }[] = []
 async function logOut(store: MemcachedStore, other: MemcachedStore): Promise<void> {
   const sid = `guest-${randomUUID()}`
   await store.set(sid, sessionOf({ user: 'Ada' }))
   const live = await load(other, sid)
-  slow.push({ sid, live })
-  await store.destroy(sid)
-  loggedOut.push(sid)
+  slow.push(live)
+  await ask('logout', store, sid, () => store.destroy(sid))
   await saveLate(live)
 }
 
@@ -155,20 +181,36 @@ async function visitor(number: number): Promise<void> {
   for (let turn = 0; !isOver; turn++) {
     const store = storeOf(turn + number)
     const sid = sids[(turn * 7 + number) % sids.length] as string
-    await note(() => {
-      if (turn % 10 === 9) return logOut(store, storeOf(turn + number + 1))
-      return turn % 2 === 0 ? change(store, sid) : count(store, sid)
-    })
+    const request =
+      turn % 10 === 9
+        ? logOut(store, storeOf(turn + number + 1))
+        : turn % 2 === 0
+          ? change(store, sid)
+          : count(store, sid)
+    await request.catch(error => failures.push(error.code ?? String(error)))
     await sleep(5)
   }
 }
 
+function counts(some: readonly Answer[] = answers): Counts {
+  const logouts = some.filter(({ kind }) => kind === 'logout').length
+  return { changes: some.length - logouts, logouts }
+}
+
+async function enough(since: Counts = { changes: 0, logouts: 0 }): Promise<void> {
+  await until(() => {
+    const { changes, logouts } = counts()
+    const isEnough = changes >= since.changes + ENOUGH && logouts >= since.logouts + ENOUGH_LOGOUTS
+    return isEnough || missing.size > 0
+  }, LIMIT)
+}
+
 await Promise.all(sids.map(sid => first.set(sid, sessionOf({ count: 0 }))))
 const traffic = Promise.all(Array.from({ length: 8 }, (_, number) => visitor(number)))
-await until(() => changes.length >= ENOUGH && loggedOut.length >= ENOUGH_LOGOUTS, LIMIT)
+await enough()
 
-const changesBefore = changes.length
-const logoutsBefore = loggedOut.length
+const before = counts()
+const lostAt = performance.now()
 if (how === 'killed') master.kill('SIGKILL')
 else ip('link set to-one down')
 await sleep(MOVES_AFTER)
@@ -176,29 +218,46 @@ if (how === 'killed') ip(`-n one address del ${ADDRESS}/24 dev eth0`)
 ip(`-n other address add ${ADDRESS}/24 dev eth0`)
 // As keepalived tells everybody.
 ip(`neighbour flush to ${ADDRESS}`)
+const movedAt = performance.now()
 
-await until(
-  () => changes.length >= changesBefore + ENOUGH && loggedOut.length >= logoutsBefore + ENOUGH_LOGOUTS,
-  LIMIT,
-)
+await enough(counts())
 isOver = true
 await traffic
-for (const { live } of slow) await saveLate(live)
+for (const live of slow) await saveLate(live)
 
-const found = (await first.getMany([...sids, ...loggedOut])) as Map<string, Data>
+const found = (await first.getMany([...sids, ...answers.map(({ sid }) => sid)])) as Map<string, Data>
+const isCopied = ({ store, ended }: Answer): boolean =>
+  ended > movedAt ||
+  answers.some(later => later.store === store && later.began >= ended && later.ended <= lostAt)
+const isGone = ({ kind, sid, key }: Answer): boolean =>
+  kind === 'change' ? found.get(sid)?.[key] !== true : kind === 'logout' && found.has(sid)
+const kept = answers.filter(isCopied)
+const atRisk = answers.filter(answer => !isCopied(answer))
+const ofKind = (some: readonly Answer[], kind: Answer['kind']): Answer[] =>
+  some.filter(one => one.kind === kind)
+const countsOf = (sid: string, some: readonly Answer[]): number =>
+  ofKind(some, 'count').filter(one => one.sid === sid).length
+
+const times = answers.map(({ ended }) => ended).sort((a, b) => a - b)
 const report: Report = {
-  changesBefore,
-  changes: changes.length,
-  lostChanges: changes.filter(({ sid, key }) => found.get(sid)?.[key] !== true).map(({ key }) => key),
-  wrongCounts: [...counted]
-    .map(([sid, { answered, asked }]) => ({ has: Number(found.get(sid)?.count), answered, asked }))
-    .filter(({ has, answered, asked }) => !(has >= answered && has <= asked))
-    .map(({ has, answered, asked }) => `${has}, answered ${answered}, asked ${asked}`),
-  logoutsBefore,
-  logouts: loggedOut.length,
-  undoneLogouts: loggedOut.filter(sid => found.has(sid)),
+  before,
+  after: counts(answers.filter(({ ended }) => ended > movedAt)),
+  atRisk: atRisk.length,
+  goneAtRisk:
+    atRisk.filter(isGone).length +
+    sids.filter(sid => Number(found.get(sid)?.count) < countsOf(sid, answers)).length,
+  lostChanges: ofKind(kept.filter(isGone), 'change').map(({ key }) => key),
+  wrongCounts: sids
+    .map(sid => ({
+      has: Number(found.get(sid)?.count),
+      least: countsOf(sid, kept),
+      most: asked.get(sid) ?? 0,
+    }))
+    .filter(({ has, least, most }) => !(has >= least && has <= most))
+    .map(({ has, least, most }) => `${has}, not ${least} to ${most}`),
+  undoneLogouts: ofKind(kept.filter(isGone), 'logout').map(({ sid }) => sid),
   failures,
-  outage,
+  outage: times.reduce((most, time, index) => Math.max(most, time - (times[index - 1] ?? time)), 0),
 }
 await Promise.all(stores.map(store => store.close()))
 master.kill('SIGKILL')
