@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { type AddressInfo, connect, createServer } from 'node:net'
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Memcached } from '../support/memcached.ts'
@@ -154,5 +154,58 @@ export class LoginMemcached implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.server.kill()
     rmSync(this.#folder, { recursive: true, force: true })
+  }
+}
+
+/** What MemCachier documents of its login over text: the first command is a `set` of the password under the user's name. */
+export class MemCachier implements AsyncDisposable {
+  readonly port: number
+  /** First bytes of each connection. */
+  readonly openings: string[]
+  readonly #front: Server
+  readonly #sockets: Set<Socket>
+  readonly #memcached: Memcached
+
+  private constructor(front: Server, sockets: Set<Socket>, openings: string[], memcached: Memcached) {
+    this.port = (front.address() as AddressInfo).port
+    this.openings = openings
+    this.#front = front
+    this.#sockets = sockets
+    this.#memcached = memcached
+  }
+
+  static async start(user: string, password: string): Promise<MemCachier> {
+    const memcached = await Memcached.start()
+    const sockets = new Set<Socket>()
+    const openings: string[] = []
+    const front = createServer(client => {
+      sockets.add(client.on('error', () => {}).on('close', () => sockets.delete(client)))
+      client.once('data', opening => {
+        openings.push(opening.toString('latin1'))
+        const login = /^set (\S+) 0 0 (\d+)\r\n(.*)\r\n$/s.exec(openings.at(-1) as string)
+        if (login === null) {
+          client.destroy()
+        } else if (login[1] !== user || login[3] !== password || Number(login[2]) !== password.length) {
+          client.end('CLIENT_ERROR authentication failed\r\n')
+        } else {
+          client.write('STORED\r\n')
+          const server = connect(memcached.port, '127.0.0.1')
+          sockets.add(server.on('error', () => {}).on('close', () => sockets.delete(server)))
+          client.pipe(server).pipe(client)
+        }
+      })
+    }).listen(0, '127.0.0.1')
+    await once(front, 'listening')
+    return new MemCachier(front, sockets, openings, memcached)
+  }
+
+  cut(): void {
+    for (const socket of this.#sockets) socket.destroy()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.cut()
+    await once(this.#front.close(), 'close')
+    await this.#memcached.kill()
   }
 }
