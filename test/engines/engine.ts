@@ -103,6 +103,42 @@ export class Twemproxy implements AsyncDisposable {
   }
 }
 
+/** A memcached built with `--enable-proxy`, as Debian's is not. */
+const MEMCACHED_WITH_PROXY: string = process.env.MEMCACHED_WITH_PROXY ?? 'memcached'
+
+export const hasMemcachedProxy: boolean = /\bproxy_config\b/.test(
+  String(spawnSync(MEMCACHED_WITH_PROXY, ['-h']).stdout),
+)
+
+/** memcached's own proxy before three memcached processes. */
+export class MemcachedProxy implements AsyncDisposable {
+  readonly address: string
+  readonly backends: readonly Memcached[]
+  readonly #program: Program
+
+  private constructor(address: string, backends: readonly Memcached[], program: Program) {
+    this.address = address
+    this.backends = backends
+    this.#program = program
+  }
+
+  static async start(): Promise<MemcachedProxy> {
+    const backends = await Promise.all([Memcached.start(), Memcached.start(), Memcached.start()])
+    const [port] = (await freePorts(1)) as [number]
+    const adapt = (text: string): string =>
+      backends.reduce((config, { port }, index) => config.replace(`:${11211 + index}'`, `:${port}'`), text)
+    const command = (config: string): string[] =>
+      `${MEMCACHED_WITH_PROXY} -u root -l 127.0.0.1 -p ${port} -U 0 -o proxy_config=${config}`.split(' ')
+    const program = await Program.start('memcached-proxy.lua', adapt, command, { port, host: '127.0.0.1' })
+    return new MemcachedProxy(`127.0.0.1:${port}`, backends, program)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#program[Symbol.asyncDispose]()
+    await Promise.all(this.backends.map(backend => backend.kill()))
+  }
+}
+
 /** A yrmcds by itself. */
 export class Yrmcds implements AsyncDisposable {
   readonly address: string

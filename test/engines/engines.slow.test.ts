@@ -1,13 +1,21 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { MemcachedStore, type MemcachedStoreOptions } from '../../lib/index.ts'
+import { sessionOf } from '../contract/calls.ts'
 import { storeContract } from '../contract/store-contract.ts'
 import { runChild } from '../faults/run-child.ts'
 import { overlapContract } from '../overlap/overlap-contract.ts'
 import { Authority } from '../support/certificates.ts'
 import { fewOrMany } from '../support/few-or-many.ts'
 import { hasMemcached, Memcached } from '../support/memcached.ts'
-import { isInstalled, LoginMemcached, Twemproxy, Yrmcds } from './engine.ts'
+import {
+  hasMemcachedProxy,
+  isInstalled,
+  LoginMemcached,
+  MemcachedProxy,
+  Twemproxy,
+  Yrmcds,
+} from './engine.ts'
 
 const ROUNDS = fewOrMany(3, 20)
 /** Milliseconds. What is asked is whether it works, not how soon. */
@@ -54,6 +62,11 @@ async function twemproxy(): Promise<Running> {
   return { options: { servers: engine.address }, stop: () => engine[Symbol.asyncDispose]() }
 }
 
+async function memcachedProxy(): Promise<Running> {
+  const engine = await MemcachedProxy.start()
+  return { options: { servers: engine.address }, stop: () => engine[Symbol.asyncDispose]() }
+}
+
 async function yrmcds(protocol?: 'text'): Promise<Running> {
   const engine = await Yrmcds.start()
   return { options: { servers: engine.address, protocol }, stop: () => engine[Symbol.asyncDispose]() }
@@ -66,6 +79,7 @@ const ENGINES: [name: string, isThere: boolean, start: () => Promise<Running>][]
   ['memcached -Z, with text', hasTls, () => overTls('memcacheds+text')],
   ['memcached -Z -B ascii, as ElastiCache Serverless', hasTls, () => overTls('memcacheds', '-B', 'ascii')],
   ['twemproxy before three memcached', hasTwemproxy, twemproxy],
+  ["memcached's own proxy before three memcached", hasMemcachedProxy, memcachedProxy],
   ['yrmcds', isInstalled('yrmcdsd'), () => yrmcds()],
   ['yrmcds, with text', isInstalled('yrmcdsd'), () => yrmcds('text')],
 ]
@@ -108,3 +122,17 @@ for (const [name, isThere, start] of ENGINES) {
     overlapContract(() => ({ timeout: TIMEOUT, ...engine.options }), ROUNDS)
   })
 }
+
+describe.skipIf(!hasMemcachedProxy)("memcached's own proxy", () => {
+  test('finds each session where the store itself does', async () => {
+    await using engine = await MemcachedProxy.start()
+    await using store = new MemcachedStore({ servers: engine.address, timeout: TIMEOUT })
+    const sids = Array.from({ length: 100 }, () => randomUUID())
+    await Promise.all(sids.map(sid => store.set(sid, sessionOf({ sid }))))
+    await using direct = new MemcachedStore({
+      servers: engine.backends.map(({ address }) => address),
+      timeout: TIMEOUT,
+    })
+    expect((await direct.getMany(sids)).size).toBe(100)
+  })
+})

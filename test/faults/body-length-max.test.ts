@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { Lab } from '../support/lab.ts'
+import { Lab, PATIENT } from '../support/lab.ts'
 import { hasMemcached } from '../support/memcached.ts'
 import { isText } from '../support/protocol.ts'
 import { bodyLength, type Tamper } from '../support/proxy.ts'
@@ -25,9 +25,9 @@ describe.skipIf(!hasMemcached).concurrent('body length', () => {
   test.each([...LENGTHS, ...(isText ? OF_TEXT : OF_BINARY)])(
     '%s: refused at once, without waiting or memory',
     async (_, tamper) => {
-      await using lab = await Lab.start()
+      await using lab = await Lab.start(PATIENT)
       const { operations, proxy } = lab
-      await operations.set('long')
+      expect(await operations.set('long')).toMatchObject({ error: null })
       proxy.tamper(tamper)
       const before = process.memoryUsage().rss
       const outcomes = await harm(operations)
@@ -40,9 +40,9 @@ describe.skipIf(!hasMemcached).concurrent('body length', () => {
   )
 
   test('longer than what comes, within reason: the deadline ends it', async () => {
-    await using lab = await Lab.start()
+    await using lab = await Lab.start(PATIENT)
     const { operations, proxy } = lab
-    await operations.set('long')
+    expect(await operations.set('long')).toMatchObject({ error: null })
     proxy.tamper(bodyLength(1_000_000))
     const outcomes = await harm(operations)
     await operations.settled(...CODES)
@@ -52,7 +52,7 @@ describe.skipIf(!hasMemcached).concurrent('body length', () => {
   })
 
   test('shorter than what comes', async () => {
-    await using lab = await Lab.start()
+    await using lab = await Lab.start(PATIENT)
     const { operations, proxy } = lab
     await operations.set('short')
     proxy.tamper(bodyLength(20))

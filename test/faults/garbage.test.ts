@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
 import { build, OPCODE, REQUEST } from '../support/frames.ts'
-import { Lab, withStore } from '../support/lab.ts'
+import { Lab, PATIENT, withStore } from '../support/lab.ts'
 import { hasMemcached } from '../support/memcached.ts'
 import { behave, MisbehavingServer, type Script } from '../support/misbehaving-server.ts'
 
@@ -51,7 +51,7 @@ describe('garbage', () => {
       ['a line that never ends', Buffer.alloc(100_000, 'VALUE ')],
       ['a greeting', Buffer.from('VERSION 1\r\n')],
     ])('%s', async (_, bytes) => {
-      await using lab = await Lab.start()
+      await using lab = await Lab.start(PATIENT)
       const { operations, proxy } = lab
       await lab.warmUp()
       proxy.tamper((reply, opcode) => (opcode === OPCODE.noop ? reply : bytes))
