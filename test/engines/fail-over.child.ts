@@ -100,7 +100,7 @@ const slave = startYrmcds('other')
 await until(async () => /STAT slaves 1\r/.test(await statistics()))
 
 process.env.MEMCACHED_SERVERS = ADDRESS
-// As two processes.
+// As two processes would.
 const stores = [new MemcachedStore(), new MemcachedStore()]
 const storeOf = (turn: number): MemcachedStore => stores[turn % stores.length] as MemcachedStore
 /** For what is no traffic. */
