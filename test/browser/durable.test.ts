@@ -65,7 +65,7 @@ describe('all of memcached is stopped', () => {
     await ada.page.reload()
     await ada.sees('before', '"the outage"')
     await ada.sees('during', '"the outage"')
-    const refills = Number(await figure('Refills of memcached'))
+    const refills = Number(await figure('Refills'))
 
     await bringAllBack().click()
     await ada.page
@@ -74,7 +74,7 @@ describe('all of memcached is stopped', () => {
       .waitFor()
     await notice().waitFor({ state: 'detached' })
     await ada.page.getByText('holds this session').waitFor()
-    await until(async () => Number(await figure('Refills of memcached')) > refills)
+    await until(async () => Number(await figure('Refills')) > refills)
     await ada.page.reload()
     await ada.sees('before', '"the outage"')
     await ada.sees('during', '"the outage"')

@@ -13,7 +13,8 @@ export function durablePanel(durable: DurableHealth | undefined, isCarrying: boo
       </header>
       ${durableFacts(durable, isCarrying)}
       <p class="hint origin">PostgreSQL (<code>PGlite</code>, in memory of the demo, and gone with it) through <code>connect-pg-simple</code>. Any express-session store will do:
-        <code>new MemcachedStore({ backing })</code>. Writes and refills are those of the process that sent this page.</p>
+        <code>new MemcachedStore({ backing })</code>. A refill is a session that memcached had lost, and has again from here. Writes, refills and
+        failed calls are those of the process that sent this page.</p>
     </section>`
   )
 }
@@ -34,7 +35,7 @@ export function durableFacts(durable: DurableHealth | undefined, isCarrying: boo
       <dl class="figures">
         ${figure('Sessions held', sessions)}
         ${figure('Writes', writes)}
-        ${figure('Refills of memcached', refills)}
+        ${figure('Refills', refills)}
         ${figure('Failed calls', failures)}
       </dl>
     </div>`

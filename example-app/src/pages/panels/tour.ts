@@ -26,7 +26,7 @@ const TROUBLE: Record<Trouble, Step> = {
     anchor: 'servers-title',
   },
   survived: {
-    title: 'It survives memcached',
+    title: 'It survives',
     text: 'Stop all of memcached, go on working, bring it back: nothing is lost.',
     anchor: 'servers-title',
   },
