@@ -10,8 +10,6 @@ export interface Queryable {
 
 export type Row = Record<string, unknown>
 
-const TABLE = fileURLToPath(import.meta.resolve('connect-pg-simple/table.sql'))
-
 /** A PostgreSQL of this process: PGlite, in memory, so that nothing has to be installed. */
 export class Database implements Queryable {
   readonly #database: PGlite
@@ -27,7 +25,8 @@ export class Database implements Queryable {
     // Not before it is wanted: it is large.
     const { PGlite } = await import('@electric-sql/pglite')
     const database = await PGlite.create()
-    await database.exec(await readFile(TABLE, 'utf8'))
+    const table = fileURLToPath(import.meta.resolve('connect-pg-simple/table.sql'))
+    await database.exec(await readFile(table, 'utf8'))
     return new Database(database)
   }
 

@@ -63,22 +63,17 @@ function allServers(servers: readonly Health[]): Html | false {
 
 function serverCard({ stats, own }: Health, isHome: boolean, isBacked: boolean): Html {
   const up = stats.reachable
+  const id = `trouble-${stats.address}`
+  const trouble = own && troubleButtons(stats.address, up, { isBacked, isPrimary: !isBacked, id })
   return html`
     <li class="server" data-up="${up ? 'yes' : 'no'}">
       <div class="server-head">
         <strong class="mono">${stats.address}</strong>
         <span class="state"><span aria-hidden="true">${up ? '●' : '✕'}</span> ${up ? 'up' : 'down'}</span>
         ${isHome && html`<span class="home">holds this session</span>`}
-        ${
-          own &&
-          troubleButtons(stats.address, up, {
-            isBacked,
-            isPrimary: !isBacked,
-            id: `trouble-${stats.address}`,
-          })
-        }
+        ${up && trouble}
       </div>
-      ${stats.reachable ? charts(stats) : html`<p class="hint">It does not answer. ${isBacked ? 'Until it is back, the durable store serves the sessions that it held.' : 'Requests for sessions on it get an error at once instead of hanging.'}</p>`}
+      ${stats.reachable ? charts(stats) : html`<p class="hint">It does not answer. ${isBacked ? 'Until it is back, the durable store serves the sessions that it held.' : 'Requests for sessions on it get an error at once instead of hanging.'}</p> ${trouble}`}
     </li>`
 }
 
