@@ -1,4 +1,5 @@
 import type { Cluster, ServersNow } from '../cluster/cluster.ts'
+import { MemcachedStoreError } from '../errors.ts'
 import type { MemcachedNode } from '../memcached/node.ts'
 import { OK, type Reply } from '../memcached/reply.ts'
 import type { ListedItem } from '../memcached/walk.ts'
@@ -45,7 +46,7 @@ export class Scan {
         if (isFirst) alive(this.#keys.idIn(item.key))
         return false
       }
-      return this.#read(node, choose, signal)
+      return this.#whileThere(node, this.#read(node, choose, signal))
     })
   }
 
@@ -53,12 +54,34 @@ export class Scan {
   async clear(): Promise<void> {
     const { nodes } = await this.#cluster.now()
     return onEach(nodes, async (node, signal) => {
-      for await (const page of pages(node, this.#keys.prefix, () => true, signal)) {
+      const all = pages(node, this.#keys.prefix, () => true, signal)
+      for await (const page of this.#whileThere(node, all)) {
         for (let at = 0; at < page.length; at += DELETES_AT_ONCE) {
           await deleteAll(node, page.slice(at, at + DELETES_AT_ONCE))
         }
       }
     })
+  }
+
+  /**
+   * What comes from a server. One that leaves the list of servers meanwhile may finish, and where it does not that
+   * is no failure: what lies there is nobody's any more, and those whose home it was have another one, or none.
+   */
+  async *#whileThere<T>(
+    node: MemcachedNode,
+    source: AsyncGenerator<T, void, undefined>,
+  ): AsyncGenerator<T, void, undefined> {
+    try {
+      yield* source
+    } catch (error) {
+      const { nodes } = await this.#cluster.now()
+      if (nodes.includes(node)) throw error
+      const { address } = node
+      if (nodes.every(other => other.address !== address)) return
+      // With another password, or back again: nobody knows what was passed by then.
+      const message = `memcached on ${address} was connected to anew while it was listed: try again`
+      throw new MemcachedStoreError('ERR_UNAVAILABLE', message, { cause: error })
+    }
   }
 
   /** A session, or its tombstone, where `get` looks for it: one left behind by a change of `servers` is not seen. */
