@@ -4,6 +4,7 @@ import type { MemcachedNode } from '../memcached/node.ts'
 import { OK, type Reply } from '../memcached/reply.ts'
 import type { ListedItem } from '../memcached/walk.ts'
 import type { Keys } from './keys.ts'
+import { MAX_TOMBSTONE } from './limits.ts'
 import { type Choose, pages } from './pages.ts'
 import { Placed } from './relocation.ts'
 import { fromEach, onEach } from './side-by-side.ts'
@@ -13,11 +14,6 @@ import { MOVED, nameIn, type StoredForm, toRecord } from './stored-form.ts'
 /** Values that are asked for at a time, and their bytes. */
 const MAX_VALUES = 128
 const MAX_BYTES: number = 256 * 1024
-/**
- * A tombstone takes some 80 bytes and its key, 63 of them memcached's own (see `limits.ts`); another build
- * may add more or less. What an express-session needs is above this: its cookie alone has 70 bytes.
- */
-const MAX_TOMBSTONE = 128
 /** Seconds: an item outlives its session by up to 3, and the clocks of two machines differ. */
 const NEARLY_OVER = 10
 /** Deletes that are on their way at a time. */
