@@ -73,6 +73,8 @@ const RULES: Readonly<Record<string, Rule<readonly Seen[]>>> = {
   },
 }
 
+export const RULE_NAMES: readonly string[] = Object.keys(RULES)
+
 function softwareOfSeen({ examination }: Seen): string {
   return softwareOf(examination.statistics)
 }

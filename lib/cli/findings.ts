@@ -150,6 +150,8 @@ const RULES: Readonly<Record<string, Rule<Examination>>> = {
   },
 }
 
+export const RULE_NAMES: readonly string[] = Object.keys(RULES)
+
 function asksForPassword(settings: Settings): boolean {
   return settings.get('auth_enabled_sasl') === 'yes' || settings.get('auth_enabled_ascii') === 'yes'
 }
