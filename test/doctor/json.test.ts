@@ -19,7 +19,14 @@ describe.skipIf(!hasMemcached)('doctor --json', () => {
     const [one, gone] = [await start('-M'), await start()]
     await gone[Symbol.asyncDispose]()
     await fill(one.address, 3, number => [`sess:${sidOf(number)}`, stored(number)])
-    const { code, output, complaint } = await run(['doctor', '--json', one.address, gone.address])
+    const { code, output, complaint } = await run([
+      'doctor',
+      '--json',
+      '--timeout',
+      '60000',
+      one.address,
+      gone.address,
+    ])
     expect(complaint).toBe('')
     expect(code).toBe(2)
     const said = JSON.parse(output)
@@ -41,7 +48,7 @@ describe.skipIf(!hasMemcached)('doctor --json', () => {
 
   test('what is not known is null, and where sessions are not counted it says why', async () => {
     const server = await start('-X')
-    const { code, output } = await run(['doctor', '--json', server.address])
+    const { code, output } = await run(['doctor', '--json', '--timeout', '60000', server.address])
     const [one] = JSON.parse(output).servers
     expect(code).toBe(2)
     expect(one.sessions).toEqual({ error: expect.stringContaining('-X') })

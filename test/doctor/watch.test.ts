@@ -53,7 +53,7 @@ describe('watch', () => {
     let looks = 0
     const look = async (): Promise<{ text: string; code: number }> => {
       expect(getEventListeners(end.signal, 'abort')).toEqual([])
-      const checked = await checkUp({ addresses, prefix: 'sess:', timeout: 10_000 }, { write() {} })
+      const checked = await checkUp({ addresses, prefix: 'sess:', timeout: 60_000 }, { write() {} })
       if (++looks === 8) end.abort()
       return { text: inText(checked, 'sess:'), code: checked.code }
     }
@@ -71,9 +71,13 @@ function alive(): number {
 describe.skipIf(!hasMemcached)('the command doctor --watch', () => {
   test.each(['SIGINT', 'SIGTERM'] as const)('ends cleanly at %s', async signal => {
     const server = await start('-M')
-    const child = spawn(process.execPath, ['--import', 'tsx', main, 'doctor', '--watch', server.address], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-    })
+    const child = spawn(
+      process.execPath,
+      ['--import', 'tsx', main, 'doctor', '--watch', '--timeout', '60000', server.address],
+      {
+        stdio: ['ignore', 'pipe', 'pipe'],
+      },
+    )
     onTestFinished(() => void child.kill('SIGKILL'))
     const output = collected(child)
     const complaint = text(child.stderr)
@@ -87,7 +91,7 @@ describe.skipIf(!hasMemcached)('the command doctor --watch', () => {
 
   test.skipIf(spawnSync('script', ['--version']).status !== 0)('redraws on a terminal', async () => {
     const server = await start()
-    const command = `${process.execPath} --import tsx ${main} doctor --watch ${server.address}`
+    const command = `${process.execPath} --import tsx ${main} doctor --watch --timeout 60000 ${server.address}`
     const child = spawn('script', ['-qefc', command, '/dev/null'], { stdio: ['pipe', 'pipe', 'pipe'] })
     onTestFinished(() => void child.kill('SIGKILL'))
     const output = collected(child)
