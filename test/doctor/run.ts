@@ -37,7 +37,7 @@ export async function run(args: readonly string[], env: NodeJS.ProcessEnv = {}):
 /** The same within this process, which is faster. */
 export async function checkUp(
   servers: string,
-  { prefix = 'sess:', timeout = 20_000 }: { prefix?: string; timeout?: number } = {},
+  { prefix = 'sess:', timeout = 2000 }: { prefix?: string; timeout?: number } = {},
 ): Promise<Result> {
   let complaint = ''
   const checked = await look(
