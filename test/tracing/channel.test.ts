@@ -173,6 +173,8 @@ describe.skipIf(inject('memcached') === null)('the tracing channel', () => {
       const busy = stores.elsewhere.withLock(sid, () => {}, { wait: 0 }).catch(() => {})
       await busy
       expect(heard.filter(([event]) => event === 'asyncEnd')).toHaveLength(1)
+      // What is told of it grows: the one elsewhere, third of all, has met the lock by then.
+      await until(() => heard.filter(([event]) => event === 'start')[2]?.[1].waited === true)
       first.open()
       await Promise.all([held, ...others])
     })
