@@ -392,10 +392,11 @@ export class MemcachedStore extends Store {
     callback: Callback<T> | undefined,
     start: (done: Done<T>) => void,
   ): Promise<T> | void {
-    if (callback !== undefined) {
-      this.#run(operation, sid, start, callback)
-      return
-    }
+    if (callback === undefined) return this.#promise(operation, sid, start)
+    this.#run(operation, sid, start, callback)
+  }
+
+  #promise<T>(operation: OperationName, sid: string | undefined, start: (done: Done<T>) => void): Promise<T> {
     const result = new Promise<T>((resolve, reject) => {
       this.#run<T>(operation, sid, start, (error, value) => {
         if (error) reject(error)

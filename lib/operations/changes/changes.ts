@@ -75,8 +75,7 @@ export class Changes implements ChangeQueues {
     const { draft } = decision
     if (draft === null) {
       this.#busy.set(sid, entry)
-      // Not before this has returned.
-      process.nextTick(() => this.#end(context, sid, entry, decision, null))
+      this.#endSoon(context, sid, entry, decision)
     } else if (isUnlisted(context, draft, guess)) {
       this.#queue(context, sid, entry).start(guess, null)
     } else {
@@ -119,15 +118,12 @@ export class Changes implements ChangeQueues {
     })
   }
 
-  #end(
-    context: Context,
-    sid: string,
-    entry: Entry,
-    decision: Decision<unknown>,
-    known: SessionRecord | null,
-  ): void {
-    settle(context, entry, decision, SessionRecord.UNKNOWN, null)
-    this.#leave(sid, known)
+  /** Nothing is to be written. Not before its caller has returned. */
+  #endSoon(context: Context, sid: string, entry: Entry, decision: Decision<unknown>): void {
+    process.nextTick(() => {
+      settle(context, entry, decision, SessionRecord.UNKNOWN, null)
+      this.#leave(sid, null)
+    })
   }
 
   /** The first change has ended: those that came meanwhile go on, on what lies there, if that is known. */
