@@ -18,13 +18,13 @@ export type ConflictResolver = (
   theirs: SessionData,
 ) => SessionData | Promise<SessionData>
 
-/** Whose session this is; undefined for nobody's. */
+/** Whose session this is: the option `userOf`; undefined for nobody's. */
 export type UserOf = (session: SessionData) => string | undefined
 
-/** One server, several with commas, or a list. */
+/** Addresses, as the option `servers` takes them: one server, several with commas, or a list. */
 export type Servers = string | readonly string[]
 
-/** Tells which servers there are now. */
+/** Tells which servers there are now: for the option `servers`. */
 export type ServersFunction = () => Servers | Promise<Servers>
 
 /** Options of `MemcachedStore`. All have defaults; `undefined` is the same as leaving one out. */
@@ -49,7 +49,12 @@ export interface MemcachedStoreOptions {
    */
   refresh?: number | undefined
 
-  /** A memjs client of your own instead of `servers`. It is never closed by the store. */
+  /**
+   * A memjs client of your own instead of `servers`, `protocol`, `username`, `password` and `tls`. It is never closed
+   * by the store.
+   *
+   * @defaultValue none: the store has connections of its own
+   */
   client?: MemjsClient | undefined
 
   /**
@@ -60,10 +65,18 @@ export interface MemcachedStoreOptions {
    */
   protocol?: 'auto' | 'binary' | 'text' | undefined
 
-  /** User for servers that name none in their address: SASL PLAIN, or the text protocol's login. Goes with `password`. */
+  /**
+   * User for servers that name none in their address: SASL PLAIN, or the text protocol's login. Goes with `password`.
+   *
+   * @defaultValue no login
+   */
   username?: string | undefined
 
-  /** The user's password. */
+  /**
+   * The password of `username`.
+   *
+   * @defaultValue no login
+   */
   password?: string | undefined
 
   /**
@@ -131,7 +144,7 @@ export interface MemcachedStoreOptions {
   onUnavailable?: 'error' | 'anonymous' | undefined
 
   /**
-   * Milliseconds after which one memcached operation has failed, connecting included.
+   * Milliseconds after which one memcached operation has failed, with `ERR_TIMEOUT`, connecting included.
    *
    * @defaultValue 500
    */
@@ -201,7 +214,7 @@ export interface MemcachedStoreOptions {
   backing?: Store | undefined
 
   /**
-   * Milliseconds after which one call of the backing store has failed.
+   * Milliseconds after which one call of the backing store has failed, with `ERR_TIMEOUT`.
    *
    * @defaultValue 5000
    */
@@ -217,6 +230,7 @@ export interface MemcachedStoreOptions {
   serializer?: Serializer | undefined
 }
 
+/** When to compress: the option `compress`. */
 export interface CompressOptions {
   /**
    * Bytes from which on a session is compressed.
@@ -257,10 +271,10 @@ export interface Settings {
 }
 
 /** The longest wait of a Node timer (Node's documentation, "Timers", `setTimeout`). */
-const LONGEST_TIMER = 0x7fff_ffff
+const MAX_TIMER = 0x7fff_ffff
 
 /** Seconds. */
-const LONGEST_REFRESH = Math.floor(LONGEST_TIMER / 1000)
+const MAX_REFRESH = Math.floor(MAX_TIMER / 1000)
 const SERVERS = 'a string, a list of strings or a function'
 
 /** Characters of an encryption key: 24 random bytes in base64 have as many. */
@@ -274,8 +288,8 @@ const EXPECTED: Record<
 > = {
   servers: [SERVERS, v => areServers(v) || isFunction(v)],
   refresh: [
-    `a number of seconds above 0, at most ${LONGEST_REFRESH}`,
-    v => isNumber(v) && v > 0 && v <= LONGEST_REFRESH,
+    `a number of seconds above 0, at most ${MAX_REFRESH}`,
+    v => isNumber(v) && v > 0 && v <= MAX_REFRESH,
   ],
   client: ['a memjs client', v => isObject(v) && isFunction(v.perform)],
   protocol: ["'auto', 'binary' or 'text'", v => v === 'auto' || v === 'binary' || v === 'text'],
@@ -295,10 +309,7 @@ const EXPECTED: Record<
   ],
   tombstone: ['a finite number of seconds, 0 or more', v => isNumber(v) && v >= 0 && v < Infinity],
   onUnavailable: ["'error' or 'anonymous'", v => v === 'error' || v === 'anonymous'],
-  timeout: [
-    `a number of milliseconds from 1 to ${LONGEST_TIMER}`,
-    v => isNumber(v) && v >= 1 && v <= LONGEST_TIMER,
-  ],
+  timeout: [`a number of milliseconds from 1 to ${MAX_TIMER}`, v => isNumber(v) && v >= 1 && v <= MAX_TIMER],
   maxItemSize: [
     'a whole number of bytes, 1024 or more',
     v => Number.isSafeInteger(v) && (v as number) >= 1024,
@@ -316,8 +327,8 @@ const EXPECTED: Record<
   allowPlain: ['a boolean', v => typeof v === 'boolean'],
   backing: ['an express-session store, with get, set and destroy', isStore],
   backingTimeout: [
-    `a number of milliseconds from 1 to ${LONGEST_TIMER}`,
-    v => isNumber(v) && v >= 1 && v <= LONGEST_TIMER,
+    `a number of milliseconds from 1 to ${MAX_TIMER}`,
+    v => isNumber(v) && v >= 1 && v <= MAX_TIMER,
   ],
   serializer: [
     'an object with the functions stringify and parse',

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import session, { MemoryStore, type SessionData } from 'express-session'
-import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { MemcachedStore, type MemcachedStoreOptions } from '../../lib/index.ts'
 import { type Data, sessionOf } from '../contract/calls.ts'
 import { hasMemcached, Memcached } from '../support/memcached.ts'
@@ -107,6 +107,17 @@ describe.skipIf(!hasMemcached)('with a backing store', () => {
     })
     await store.set(sid, Object.assign(found, { b: 2 }))
     expect(Number(kept?.cookie.expires)).toBeGreaterThan(Date.now() + 45_000)
+  })
+
+  test('one whose short life is nearly over by the slack of memcached’s clock keeps its date', async () => {
+    vi.useFakeTimers({ toFake: ['Date'] })
+    onTestFinished(() => void vi.useRealTimers())
+    const { store, backing } = create()
+    const expires = new Date(Date.now() + 1900)
+    const cookie = { originalMaxAge: 2000, expires, path: '/' }
+    Object.assign(backing, { get: (_: string, done: Callback) => done(null, { cookie, a: 1 } as never) })
+    const found = (await store.get(sid)) as SessionData
+    expect(new Date(found.cookie.expires as never)).toEqual(expires)
   })
 
   test('it is touched when the stored date is renewed, and once per `touchAfter`', async () => {
@@ -227,6 +238,30 @@ describe.skipIf(!hasMemcached)('with a backing store', () => {
     await store.destroyAllOf(user)
     await memcached.restart()
     expect([...(await store.getMany([first, second, other])).keys()]).toEqual([other])
+  })
+
+  test('while memcached is away no login is left unlisted by a sign-out everywhere that overlaps it', async () => {
+    await using away = await Memcached.start()
+    const userOfData = (one: SessionData): string | undefined => (one as Data).user as string | undefined
+    const { store, backing } = create({ servers: away.address, userOf: userOfData })
+    await store.set(sid, sessionOf({ user: 'ada' }, 60_000))
+    await away.kill()
+    let carryOn: (() => void) | undefined
+    const { destroy } = backing
+    Object.assign(backing, {
+      destroy(id: string, done: never) {
+        carryOn = () => destroy.call(backing, id, done)
+      },
+    })
+    const signedOut = store.destroyAllOf('ada')
+    await until(() => carryOn)
+    Object.assign(backing, { destroy })
+    const login = randomUUID()
+    await store.set(login, sessionOf({ user: 'ada' }, 60_000))
+    carryOn?.()
+    await signedOut
+    const listed = (await store.sessionsOf('ada')).map(one => one.sid)
+    expect(listed).toEqual((await store.get(login)) === null ? [] : [login])
   })
 
   test('a session that is too large for memcached is read, and saved when it is smaller', async () => {

@@ -9,7 +9,8 @@ import { until } from './until.ts'
 export const hasMemcached: boolean = spawnSync('memcached', ['-V']).status === 0
 
 /** Of every memcached that tests start: `MEMCACHED_FLAGS='-B ascii'` runs them over the text protocol. */
-const FLAGS: readonly string[] = process.env.MEMCACHED_FLAGS?.split(' ').filter(flag => flag !== '') ?? []
+export const FLAGS: readonly string[] =
+  process.env.MEMCACHED_FLAGS?.split(' ').filter(flag => flag !== '') ?? []
 
 /** A real memcached daemon on loopback, to be tormented. */
 export class Memcached {
