@@ -45,7 +45,7 @@ export class CookieCheck {
       domain === this.#domain &&
       sameSite === this.#sameSite &&
       priority === this.#priority &&
-      // A live cookie computes it. To ask of what is its own costs three times as much as all the rest.
+      // A live cookie computes it; to ask whether it is its own is a call.
       (toJSON === undefined ? cookie.maxAge === undefined : !Object.hasOwn(cookie, 'maxAge'))
     )
   }
