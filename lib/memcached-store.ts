@@ -432,14 +432,15 @@ export class MemcachedStore extends Store {
     callback: Callback<T> | undefined,
     start: (done: Done<T>) => void,
   ): Promise<T> | void {
-    if (callback !== undefined) {
-      this.#run(operation, sid, start, onFreshTick(callback))
-      return
-    }
+    if (callback === undefined) return this.#promise(operation, sid, start)
+    this.#run(operation, sid, start, callback)
+  }
+
+  #promise<T>(operation: OperationName, sid: string | undefined, start: (done: Done<T>) => void): Promise<T> {
     const result = new Promise<T>((resolve, reject) => {
-      this.#run(operation, sid, start, (error, value) => {
-        if (error === null) resolve(value as T)
-        else reject(error)
+      this.#run<T>(operation, sid, start, (error, value) => {
+        if (error) reject(error)
+        else resolve(value as T)
       })
     })
     return unattended(result)
@@ -460,17 +461,17 @@ export class MemcachedStore extends Store {
     operation: OperationName,
     sid: string | undefined,
     start: (done: Done<T>) => void,
-    done: Done<T>,
+    callback: Callback<T>,
   ): void {
     if (this.#closing !== undefined) {
-      done(closedError())
+      process.nextTick(callback, closedError())
       return
     }
     this.#pending++
     const end: Done<T> = (error, value) => {
       if (--this.#pending === 0) this.#idle?.()
       if (error !== null) this.#note(error)
-      done(error, value)
+      process.nextTick(callback, error, value)
     }
     if (isTraced()) {
       const server = typeof sid === 'string' ? this.#storage.sessions.addressOf(sid) : undefined

@@ -6,7 +6,7 @@ const MAX_TICK = 25
  * nothing, and a process that was itself busy for a second looks at its socket before it blames the server.
  */
 export class Clock {
-  /** Milliseconds. It stands still while it does not run. */
+  /** Whole milliseconds, so that a request's deadline is a number that needs no memory of its own. It stands still while it does not run. */
   now = 0
   /** Milliseconds that a request has: the timeout, and a tick more, since the clock may lag by one. */
   readonly patience: number
@@ -18,7 +18,7 @@ export class Clock {
   /** @param timeout - milliseconds. @param onTick - called after each tick. */
   constructor(timeout: number, onTick: () => void) {
     this.#tickLength = Math.max(1, Math.min(MAX_TICK, Math.floor(timeout / 10)))
-    this.patience = timeout + this.#tickLength
+    this.patience = Math.ceil(timeout) + this.#tickLength
     this.#onTick = onTick
   }
 
@@ -33,7 +33,7 @@ export class Clock {
 
   /** Keeps no process alive, unless {@link hold} is called. */
   start(): void {
-    this.#ticked = performance.now()
+    this.#ticked = Math.floor(performance.now())
     this.#timer = setInterval(() => this.#tick(), this.#tickLength).unref()
   }
 
@@ -52,7 +52,7 @@ export class Clock {
   }
 
   #tick(): void {
-    const now = performance.now()
+    const now = Math.floor(performance.now())
     this.now += Math.min(now - this.#ticked, 2 * this.#tickLength)
     this.#ticked = now
     this.#onTick()

@@ -43,7 +43,7 @@ export class Outbox {
 
   append(request: Request): void {
     const large = largeValueOf(request)
-    const room = MAX_HEAD + request.key.length + (large === null ? request.value.length * MAX_BYTES : 0)
+    const room = MAX_HEAD + request.key.length + (large === null ? request.length * MAX_BYTES : 0)
     if (this.#end + room > this.#page.size) this.#renew()
     const isFirst = this.#first === null
     if (isFirst) this.#first = request
@@ -91,9 +91,9 @@ export class Outbox {
 
 /** As bytes, which it stays, should it wait for another connection: the text is free to go. */
 function largeValueOf(request: Request): Buffer | null {
-  const { value } = request
-  if (!leavesApart(value)) return null
-  const bytes = typeof value === 'string' ? Buffer.from(value) : value
-  request.value = bytes
-  return bytes
+  const { item } = request
+  if (item === null || !leavesApart(item.value)) return null
+  const value = typeof item.value === 'string' ? Buffer.from(item.value) : item.value
+  request.item = { ...item, value }
+  return value
 }

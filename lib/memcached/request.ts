@@ -23,14 +23,10 @@ export class Request extends AsyncResource {
   /** Stands for it in protocols whose replies carry a number. */
   readonly opaque: number
   readonly key: string
-  /** A large text becomes bytes on its way. */
-  value: string | Buffer
-  readonly flags: number
-  readonly expiration: number
-  readonly casHigh: number
-  readonly casLow: number
-  /** Good on this connection only: {@link CasVersion.life}; null where it carries no CAS token. */
-  readonly life: object | null
+  /** What is to be stored; null for what stores nothing. A large text in it becomes bytes on its way. */
+  item: Item | null
+  /** On the condition of this; null for none. */
+  readonly version: CasVersion | null
 
   /** What is called with the answer: one of the two, once, through {@link respond} or {@link fail}. */
   onReply: (reply: Reply) => void = ignore
@@ -54,12 +50,13 @@ export class Request extends AsyncResource {
     this.operation = operation
     this.opaque = opaque
     this.key = key
-    this.value = item === null ? '' : item.value
-    this.flags = item === null ? 0 : item.flags
-    this.expiration = item === null ? 0 : item.expiration
-    this.casHigh = version === null ? 0 : version.high
-    this.casLow = version === null ? 0 : version.low
-    this.life = version === null ? null : version.life
+    this.item = item
+    this.version = version
+  }
+
+  /** What is stored: bytes, or characters. */
+  get length(): number {
+    return this.item === null ? 0 : this.item.value.length
   }
 
   /** May it be carried out twice without anybody noticing? A write may not: see `operations/changes/queue.ts`. */

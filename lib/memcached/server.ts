@@ -137,14 +137,15 @@ export class Server {
   #send(request: Request): void {
     const connection = this.#connection
     // The server would take the token for one of its own: see Version.
-    if (request.life !== null && request.life !== connection) process.nextTick(answerExists, request)
+    if (request.version !== null && request.version.life !== connection)
+      process.nextTick(answerExists, request)
     else if (connection !== null) connection.send(request)
     else this.#wait(request)
   }
 
   #wait(request: Request): void {
     this.#waiting.push(request)
-    this.#waitingLength += request.value.length
+    this.#waitingLength += request.length
     this.#clock.hold()
     this.#scope.runInAsyncScope(this.#probeSoon, this)
   }
@@ -158,7 +159,7 @@ export class Server {
     if (probe !== null && probe.deadline <= clock.now) probe.drop(this.#silentError())
     while (waiting.first !== null && waiting.first.deadline <= clock.now) {
       const request = waiting.shift()
-      this.#waitingLength -= request.value.length
+      this.#waitingLength -= request.length
       request.fail(this.#unavailable(`could not be reached within ${timeout} ms`, this.#lost))
     }
     if (waiting.size === 0) clock.release()

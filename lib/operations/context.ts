@@ -30,5 +30,7 @@ export interface ChangeQueues {
   submit<T>(context: Context, sid: string, change: Change<T>, done: Done<T>): void
 
   /** Runs a read when the changes that came before it have ended, so that what was saved is read. */
-  read(context: Context, sid: string, task: () => void): void
+  read<T>(context: Context, sid: string, done: Done<T>, ask: Read<T>): void
 }
+
+export type Read<T> = (context: Context, sid: string, done: Done<T>) => void

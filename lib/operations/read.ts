@@ -9,17 +9,19 @@ import type { Done } from './done.ts'
 /** Reads a session: one round trip. Null where there is none, it is over, or it was logged out. */
 export function read(context: Context, sid: string, done: Done<SessionData | null>): void {
   context.counts.reads++
-  context.changes.read(context, sid, () => {
-    const askedAt = performance.now()
-    context.sessions.read(sid, (error, record) => {
-      if (error !== null) {
-        done(error)
-        return
-      }
-      const session = sessionIn(context, sid, record as SessionRecord, askedAt)
-      traceRead(record as SessionRecord, session)
-      done(null, session)
-    })
+  context.changes.read(context, sid, done, ask)
+}
+
+function ask(context: Context, sid: string, done: Done<SessionData | null>): void {
+  const askedAt = performance.now()
+  context.sessions.read(sid, (error, record) => {
+    if (error !== null) {
+      done(error)
+      return
+    }
+    const session = sessionIn(context, sid, record as SessionRecord, askedAt)
+    traceRead(record as SessionRecord, session)
+    done(null, session)
   })
 }
 

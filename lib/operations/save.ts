@@ -1,6 +1,7 @@
 import type { SessionData } from 'express-session'
 import { asError } from '../errors.ts'
 import { isSession, isUnmodified } from '../session/codec.ts'
+import type { Lifetime } from '../session/expiry.ts'
 import { type Revision, revisionOf } from '../session/revision.ts'
 import { userOf } from '../users/user-of.ts'
 import type { Context } from './context.ts'
@@ -37,10 +38,7 @@ function start(context: Context, sid: string, session: SessionData, done: Done<v
   const text = context.codec.encode(session)
   context.sessions.check(sid, text)
   if (revision !== undefined && knowsNoOther(revision, text)) {
-    refresh(context, sid, session, lifetime, error => {
-      if (error === null) context.users?.keepListed(revision.user, sid, lifetime)
-      done(error)
-    })
+    refresh(context, sid, session, lifetime, keepingListed(context, revision, lifetime, done))
     return
   }
   const user = userOf(context.settings, session)
@@ -51,6 +49,20 @@ function start(context: Context, sid: string, session: SessionData, done: Done<v
     new Edit(context, { sid, session, text, lifetime, originalMaxAge, user }),
     done,
   )
+}
+
+/** Its user's index is refreshed, too. */
+function keepingListed(
+  { users }: Context,
+  { sid, user }: Revision,
+  lifetime: Lifetime,
+  done: Done<void>,
+): Done<void> {
+  if (users === undefined) return done
+  return error => {
+    if (error === null) users.keepListed(user, sid, lifetime)
+    done(error)
+  }
 }
 
 /** Is this data all that the request has read, and may have stored since? */

@@ -38,15 +38,15 @@ export class CookieCheck {
   }
 
   #isKnown(cookie: AnyCookie): boolean {
-    const { originalMaxAge, path, domain, sameSite, priority } = cookie
+    const { originalMaxAge, path, domain, sameSite, priority, toJSON } = cookie
     return (
       isPlainTime(originalMaxAge) &&
       path === this.#path &&
       domain === this.#domain &&
       sameSite === this.#sameSite &&
       priority === this.#priority &&
-      // A live cookie computes it.
-      !Object.hasOwn(cookie, 'maxAge')
+      // A live cookie computes it; to ask whether it is its own is a call.
+      (toJSON === undefined ? cookie.maxAge === undefined : !Object.hasOwn(cookie, 'maxAge'))
     )
   }
 

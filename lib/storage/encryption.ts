@@ -17,7 +17,6 @@ const TAG_BYTES = 16
 const HEAD_BYTES: number = ID_BYTES + NONCE_BYTES
 /** Nonces that are drawn at a time: one draw costs as much as a hundred. */
 const NONCES = 512
-const TAG = { authTagLength: TAG_BYTES }
 
 /** Bytes by which a sealed value is longer than what is in it. */
 export const SEAL_BYTES: number = HEAD_BYTES + TAG_BYTES
@@ -54,12 +53,18 @@ export class Keyring {
   seal(value: string | Buffer, context: Buffer): Buffer {
     const { id, secret } = this.#keys[0] as Key
     const nonce = this.#nonce()
-    const cipher = createCipheriv(ALGORITHM, secret, nonce, TAG)
+    // Its tag has TAG_BYTES by default; to say so costs 0.4 µs of 6, here and in `open`.
+    const cipher = createCipheriv(ALGORITHM, secret, nonce)
     cipher.setAAD(context)
     const hidden = typeof value === 'string' ? cipher.update(value, 'utf8') : cipher.update(value)
     // Counter mode: nothing is left over.
     cipher.final()
-    return Buffer.concat([id, nonce, hidden, cipher.getAuthTag()])
+    const sealed = Buffer.allocUnsafe(hidden.length + SEAL_BYTES)
+    sealed.set(id)
+    sealed.set(nonce, ID_BYTES)
+    sealed.set(hidden, HEAD_BYTES)
+    sealed.set(cipher.getAuthTag(), HEAD_BYTES + hidden.length)
+    return sealed
   }
 
   /** Has the key that seals sealed this, as far as its beginning tells? */
@@ -73,8 +78,9 @@ export class Keyring {
     if (end < HEAD_BYTES) return null
     for (const { id, secret } of this.#keys) {
       if (id.compare(value, 0, ID_BYTES) !== 0) continue
-      const decipher = createDecipheriv(ALGORITHM, secret, value.subarray(ID_BYTES, HEAD_BYTES), TAG)
+      const decipher = createDecipheriv(ALGORITHM, secret, value.subarray(ID_BYTES, HEAD_BYTES))
       decipher.setAAD(context)
+      // TAG_BYTES always, never a shorter one, which would be easier to guess.
       decipher.setAuthTag(value.subarray(end))
       const text = decipher.update(value.subarray(HEAD_BYTES, end))
       try {

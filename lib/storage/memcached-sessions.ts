@@ -77,14 +77,15 @@ export class MemcachedSessions implements Sessions {
 
   write(sid: string, text: string, milliseconds: number, over: SessionRecord, done: RecordCallback): void {
     const item = this.item(this.#keys.of(sid), sid, text, milliseconds)
-    if (item instanceof Promise) {
-      item.then(
-        late => this.#send(late, text, over, done),
-        error => done(error, null),
-      )
-    } else {
-      this.#send(item, text, over, done)
-    }
+    if (item instanceof Promise) this.#sendLate(item, text, over, done)
+    else this.#send(item, text, over, done)
+  }
+
+  #sendLate(item: Promise<Item>, text: string, over: SessionRecord, done: RecordCallback): void {
+    item.then(
+      late => this.#send(late, text, over, done),
+      error => done(error, null),
+    )
   }
 
   /** A session's text as it lies under this key. A promise where that takes long. */

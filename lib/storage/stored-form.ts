@@ -64,10 +64,13 @@ export class StoredForm {
     const isShort = text.length * 3 < this.#compressFrom || Buffer.byteLength(text) < this.#compressFrom
     const packed = isShort ? null : compress(Buffer.from(text))
     return packed instanceof Promise
-      ? packed.then(late =>
-          this.#seal(key, late ?? text, late === null ? flags : flags | DEFLATED, expiration),
-        )
-      : this.#seal(key, packed ?? text, packed === null ? flags : flags | DEFLATED, expiration)
+      ? packed.then(this.#sealPacked.bind(this, key, text, flags, expiration))
+      : this.#sealPacked(key, text, flags, expiration, packed)
+  }
+
+  /** @param packed - null where the text is not to be compressed. */
+  #sealPacked(key: string, text: string, flags: number, expiration: number, packed: Buffer | null): Item {
+    return this.#seal(key, packed ?? text, packed === null ? flags : flags | DEFLATED, expiration)
   }
 
   /** The same for a text that is never compressed. */
@@ -115,10 +118,7 @@ export class StoredForm {
   record(key: string, reply: Reply): SessionRecord | Promise<SessionRecord> {
     if (reply.status === NOT_FOUND) return SessionRecord.MISSING
     const text = this.text(key, reply)
-    const { flags, version } = reply
-    return text instanceof Promise
-      ? text.then(late => toRecord(late, flags, version))
-      : toRecord(text, flags, version)
+    return text instanceof Promise ? lateRecord(text, reply) : toRecord(text, reply.flags, reply.version)
   }
 
   #unpack(packed: Buffer): string | null | Promise<string | null> {
@@ -136,6 +136,10 @@ export class StoredForm {
 
 function toText(bytes: Buffer): string {
   return bytes.utf8Slice(0, bytes.length)
+}
+
+async function lateRecord(text: Promise<string | null>, { flags, version }: Reply): Promise<SessionRecord> {
+  return toRecord(await text, flags, version)
 }
 
 /** What a text means that was read with these flags. */

@@ -3,9 +3,12 @@ import { garbage } from '../failures.ts'
 import { leavesApart, type Page } from '../page.ts'
 import type { Line, Protocol } from '../protocol.ts'
 import { OK, Reply } from '../reply.ts'
-import { ADD, REPLACE, type Request, SET } from '../request.ts'
+import type { Request } from '../request.ts'
 import { CasVersion } from '../version.ts'
 import { AUTH_ERROR, HEADER_LENGTH, REQUEST_MAGIC, RESPONSE_MAGIC, statusError } from './codes.ts'
+
+/** Flags and expiration. */
+const ITEM_EXTRAS = 8
 
 /**
  * The binary protocol on one connection. Values are views of the bytes that came; only a reply that
@@ -23,28 +26,27 @@ export class BinaryProtocol implements Protocol {
   }
 
   encode(request: Request, { bytes, view }: Page, start: number): number {
-    const { operation, key, value } = request
-    let at = start + HEADER_LENGTH
-    if (operation === SET || operation === REPLACE || operation === ADD) {
-      view.setUint32(at, request.flags)
-      view.setUint32(at + 4, request.expiration)
-      at += 8
-    }
-    const extras = at - start - HEADER_LENGTH
+    const { operation, key, item, version } = request
+    const extras = item === null ? 0 : ITEM_EXTRAS
+    let at = start + HEADER_LENGTH + extras
     // Keys are ASCII: see Keys.
     at += bytes.latin1Write(key, at)
     let apart = 0
-    if (leavesApart(value)) apart = value.length
-    else if (typeof value !== 'string') at += value.copy(bytes, at)
-    else if (value !== '') at += bytes.utf8Write(value, at)
-
+    if (item !== null) {
+      const { value } = item
+      view.setUint32(start + HEADER_LENGTH, item.flags)
+      view.setUint32(start + HEADER_LENGTH + 4, item.expiration)
+      if (leavesApart(value)) apart = value.length
+      else if (typeof value === 'string') at += bytes.utf8Write(value, at)
+      else at += value.copy(bytes, at)
+    }
     view.setUint32(start, (REQUEST_MAGIC << 24) | (operation << 16) | key.length)
     // Data type and vbucket, which follow, are always 0.
     view.setUint32(start + 4, extras << 24)
     view.setUint32(start + 8, at - start - HEADER_LENGTH + apart)
     view.setUint32(start + 12, request.opaque)
-    view.setUint32(start + 16, request.casHigh)
-    view.setUint32(start + 20, request.casLow)
+    view.setUint32(start + 16, version === null ? 0 : version.high)
+    view.setUint32(start + 20, version === null ? 0 : version.low)
     return at
   }
 

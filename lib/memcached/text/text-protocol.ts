@@ -3,7 +3,7 @@ import { garbage, outOfMemory, refused, tooLarge, wrongCredentials } from '../fa
 import { leavesApart, type Page } from '../page.ts'
 import type { Line, Protocol } from '../protocol.ts'
 import { EXISTS, NOT_FOUND, OK, Reply } from '../reply.ts'
-import { ADD, DELETE, GET, REPLACE, Request, SET } from '../request.ts'
+import { ADD, GET, REPLACE, Request, SET } from '../request.ts'
 import { CasVersion } from '../version.ts'
 
 /**
@@ -68,14 +68,14 @@ export class TextProtocol implements Protocol {
   encode(request: Request, page: Page, at: number, isFirst: boolean): number {
     if (request.operation === GET) return this.#encodeGet(request, page, at, isFirst)
     const { bytes } = page
-    const { key, value } = request
-    const token = request.casHigh === 0 && request.casLow === 0 ? '' : tokenOf(request)
-    if (request.operation === DELETE) {
+    const { key, item, version } = request
+    const token = version === null ? '' : tokenOf(version)
+    if (item === null) {
       const line = token === '' ? `delete ${key}\r\n` : `cas ${key} 0 ${PAST} 0 ${token}\r\n\r\n`
       return at + bytes.latin1Write(line, at)
     }
-    const { flags } = request
-    const expiration = request.expiration > MAX_EXPIRATION ? 0 : request.expiration
+    const { value, flags } = item
+    const expiration = item.expiration > MAX_EXPIRATION ? 0 : item.expiration
     const verb = token === '' ? VERBS[request.operation] : 'cas'
     const before = `${verb} ${key} ${flags} ${expiration} `
     const after = token === '' ? '\r\n' : ` ${token}\r\n`
@@ -327,9 +327,9 @@ export class TextProtocol implements Protocol {
 }
 
 /** The CAS token as text. */
-function tokenOf({ casHigh, casLow }: Request): string {
-  const number = casHigh * 2 ** 32 + casLow
-  return Number.isSafeInteger(number) ? `${number}` : `${(BigInt(casHigh) << 32n) + BigInt(casLow)}`
+function tokenOf({ high, low }: CasVersion): string {
+  const number = high * 2 ** 32 + low
+  return Number.isSafeInteger(number) ? `${number}` : `${(BigInt(high) << 32n) + BigInt(low)}`
 }
 
 /** Is this word there, and a space after it? */

@@ -2,7 +2,7 @@ import { ConnectionLostError } from '../../errors.ts'
 import { SessionRecord } from '../../storage/record.ts'
 import { checkId } from '../../storage/session-id.ts'
 import { traceHere } from '../../tracing.ts'
-import type { ChangeQueues, Context } from '../context.ts'
+import type { ChangeQueues, Context, Read } from '../context.ts'
 import type { Done } from '../done.ts'
 import type { Change, Decision, Draft } from './change.ts'
 import { decide, Entry } from './entry.ts'
@@ -35,14 +35,15 @@ export class Changes implements ChangeQueues {
    * Runs a read now, or when the changes that came before it have ended, so that what was saved is read.
    * It waits for half the timeout at most: then it goes ahead, as one of another process would.
    */
-  read(context: Context, sid: string, task: () => void): void {
+  read<T>(context: Context, sid: string, done: Done<T>, ask: Read<T>): void {
     const busy = this.#busy.size === 0 ? undefined : this.#busy.get(sid)
     if (busy === undefined) {
-      task()
+      ask(context, sid, done)
       return
     }
     traceWait()
-    this.#queue(context, sid, busy).wait(task)
+    // Bound: a closure would cost each read the context of this call.
+    this.#queue(context, sid, busy).wait(ask.bind(null, context, sid, done))
   }
 
   /** Goes on with a change that had been set aside. */
@@ -74,8 +75,7 @@ export class Changes implements ChangeQueues {
     const { draft } = decision
     if (draft === null) {
       this.#busy.set(sid, entry)
-      // Not before this has returned.
-      process.nextTick(() => this.#end(context, sid, entry, decision, null))
+      this.#endSoon(context, sid, entry, decision)
     } else if (isUnlisted(context, draft, guess)) {
       this.#queue(context, sid, entry).begin(guess)
     } else {
@@ -118,15 +118,12 @@ export class Changes implements ChangeQueues {
     })
   }
 
-  #end(
-    context: Context,
-    sid: string,
-    entry: Entry,
-    decision: Decision<unknown>,
-    known: SessionRecord | null,
-  ): void {
-    settle(context, entry, decision, SessionRecord.UNKNOWN, null)
-    this.#leave(sid, known)
+  /** Nothing is to be written. Not before its caller has returned. */
+  #endSoon(context: Context, sid: string, entry: Entry, decision: Decision<unknown>): void {
+    process.nextTick(() => {
+      settle(context, entry, decision, SessionRecord.UNKNOWN, null)
+      this.#leave(sid, null)
+    })
   }
 
   /** The first change has ended: those that came meanwhile go on, on what lies there, if that is known. */
