@@ -1,14 +1,14 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
-import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import { MemcachedStore } from '../../lib/index.ts'
 import { hasMemcached, Memcached } from '../support/memcached.ts'
+import { programOf } from '../support/programs.ts'
 import { until } from '../support/until.ts'
 import { counting, movedBetween, PREFIX } from './changing.ts'
 import type { Event, Order } from './traffic.child.ts'
 
-const FILE = fileURLToPath(new URL('./traffic.child.ts', import.meta.url))
+const FILE = programOf(new URL('traffic.child.ts', import.meta.url))
 const SIDS = Array.from({ length: 300 }, (_, number) => `session-${number}`)
 
 interface Report {
@@ -22,7 +22,7 @@ class Worker {
   #changes = 0
 
   constructor(name: string, servers: readonly string[]) {
-    this.#child = fork(FILE, [name, servers.join(), SIDS.join()], { execArgv: ['--import', 'tsx'] })
+    this.#child = fork(FILE, [name, servers.join(), SIDS.join()])
     this.#child.on('message', message => {
       if (message === 'changed') this.#changes++
     })
