@@ -257,10 +257,10 @@ export interface Settings {
 }
 
 /** The longest wait of a Node timer (Node's documentation, "Timers", `setTimeout`). */
-const LONGEST_TIMER = 0x7fff_ffff
+const MAX_TIMER = 0x7fff_ffff
 
 /** Seconds. */
-const LONGEST_REFRESH = Math.floor(LONGEST_TIMER / 1000)
+const MAX_REFRESH = Math.floor(MAX_TIMER / 1000)
 const SERVERS = 'a string, a list of strings or a function'
 
 /** Characters of an encryption key: 24 random bytes in base64 have as many. */
@@ -274,8 +274,8 @@ const EXPECTED: Record<
 > = {
   servers: [SERVERS, v => areServers(v) || isFunction(v)],
   refresh: [
-    `a number of seconds above 0, at most ${LONGEST_REFRESH}`,
-    v => isNumber(v) && v > 0 && v <= LONGEST_REFRESH,
+    `a number of seconds above 0, at most ${MAX_REFRESH}`,
+    v => isNumber(v) && v > 0 && v <= MAX_REFRESH,
   ],
   client: ['a memjs client', v => isObject(v) && isFunction(v.perform)],
   protocol: ["'auto', 'binary' or 'text'", v => v === 'auto' || v === 'binary' || v === 'text'],
@@ -295,10 +295,7 @@ const EXPECTED: Record<
   ],
   tombstone: ['a finite number of seconds, 0 or more', v => isNumber(v) && v >= 0 && v < Infinity],
   onUnavailable: ["'error' or 'anonymous'", v => v === 'error' || v === 'anonymous'],
-  timeout: [
-    `a number of milliseconds from 1 to ${LONGEST_TIMER}`,
-    v => isNumber(v) && v >= 1 && v <= LONGEST_TIMER,
-  ],
+  timeout: [`a number of milliseconds from 1 to ${MAX_TIMER}`, v => isNumber(v) && v >= 1 && v <= MAX_TIMER],
   maxItemSize: [
     'a whole number of bytes, 1024 or more',
     v => Number.isSafeInteger(v) && (v as number) >= 1024,
@@ -316,8 +313,8 @@ const EXPECTED: Record<
   allowPlain: ['a boolean', v => typeof v === 'boolean'],
   backing: ['an express-session store, with get, set and destroy', isStore],
   backingTimeout: [
-    `a number of milliseconds from 1 to ${LONGEST_TIMER}`,
-    v => isNumber(v) && v >= 1 && v <= LONGEST_TIMER,
+    `a number of milliseconds from 1 to ${MAX_TIMER}`,
+    v => isNumber(v) && v >= 1 && v <= MAX_TIMER,
   ],
   serializer: [
     'an object with the functions stringify and parse',

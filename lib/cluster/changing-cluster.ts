@@ -9,7 +9,7 @@ import { Ring } from './ring.ts'
 import { ServerList } from './server-list.ts'
 
 /** So many former lists are remembered. */
-const MOST_LISTS = 8
+const MAX_LISTS = 8
 const NOWHERE: readonly Home[] = []
 
 export interface ChangingClusterOptions {
@@ -143,7 +143,7 @@ export class ChangingCluster implements Cluster, Moves {
 
   #tell(before: Placement, placement: Placement): void {
     const others = this.#past.filter(({ id }) => id !== before.id && id !== placement.id)
-    this.#past = [before, ...others].slice(0, MOST_LISTS)
+    this.#past = [before, ...others].slice(0, MAX_LISTS)
     this.count++
     this.lastAt = performance.now()
     for (const listener of this.#listeners) listener()

@@ -3,7 +3,7 @@ import type { ServerAddress } from '../memcached/address.ts'
 
 /** Milliseconds until servers are asked for again while there are none: doubled each time, up to the last. */
 const FIRST_PAUSE = 100
-const LAST_PAUSE = 1000
+const MAX_PAUSE = 1000
 
 export interface ServerListOptions {
   /** Asks for the servers. */
@@ -43,7 +43,7 @@ export class ServerList {
     if (this.#isUrgent) return
     this.#isUrgent = true
     this.#misses = 0
-    if (!this.#isAsking) this.#askIn(this.#askedAt + LAST_PAUSE - performance.now())
+    if (!this.#isAsking) this.#askIn(this.#askedAt + MAX_PAUSE - performance.now())
   }
 
   /** One does. */
@@ -77,7 +77,7 @@ export class ServerList {
       onFailure(asError(error))
     }
     this.#isAsking = false
-    const soon = Math.min(FIRST_PAUSE * 2 ** this.#misses++, LAST_PAUSE)
+    const soon = Math.min(FIRST_PAUSE * 2 ** this.#misses++, MAX_PAUSE)
     this.#askIn(this.#isUrgent ? Math.min(soon, refresh) : refresh)
   }
 }

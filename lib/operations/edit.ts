@@ -13,7 +13,7 @@ import type { Context } from './context.ts'
 import { living } from './read.ts'
 
 /** So many saves in a row whose outcome is not known are remembered. */
-const MOST_ATTEMPTS = 8
+const MAX_ATTEMPTS = 8
 const NOTHING: Decision<void> = { draft: null }
 
 type Cookie = SessionData['cookie']
@@ -204,7 +204,7 @@ export class Edit implements Change<void> {
       revision = new Revision(this.#context.sessions, sid, SessionRecord.MISSING, performance.now())
       attachRevision(session, revision)
     }
-    revision.attempts = [...revision.attempts, this.#attempt(revision, sent)].slice(-MOST_ATTEMPTS)
+    revision.attempts = [...revision.attempts, this.#attempt(revision, sent)].slice(-MAX_ATTEMPTS)
   }
 
   #attempt(revision: Revision, { text: sent }: Draft): Attempt {

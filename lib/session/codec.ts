@@ -12,7 +12,7 @@ export interface Serializer {
  * one would fail. express-session stringifies sessions with a replacer, whose recursion ends at 2,200 arrays
  * on an empty stack (Node 20), and an application's stack is not empty.
  */
-export const DEEPEST = 1000
+export const MAX_DEPTH = 1000
 
 /** Session to text and back. */
 export class Codec {
@@ -64,7 +64,7 @@ export class Codec {
   /** Says no at once of what most sessions are; of a serializer's own format nothing is known. */
   #mayBeDeep(text: string): boolean {
     // In JSON a level has a bracket at either end.
-    return this.#isJson ? text.length > 2 * DEEPEST && opens(text, DEEPEST) : true
+    return this.#isJson ? text.length > 2 * MAX_DEPTH && opens(text, MAX_DEPTH) : true
   }
 }
 
@@ -79,8 +79,8 @@ function opens(text: string, most: number): boolean {
   return false
 }
 
-/** Is this nested more deeply than {@link DEEPEST}, as JSON sees it? */
-function isDeep(value: unknown, levels: number = DEEPEST): boolean {
+/** Is this nested more deeply than {@link MAX_DEPTH}, as JSON sees it? */
+function isDeep(value: unknown, levels: number = MAX_DEPTH): boolean {
   if (typeof value !== 'object' || value === null) return false
   const { toJSON } = value as { toJSON?: unknown }
   const seen: unknown = typeof toJSON === 'function' ? toJSON.call(value) : value
@@ -89,7 +89,7 @@ function isDeep(value: unknown, levels: number = DEEPEST): boolean {
 }
 
 function tooDeep(): TypeError {
-  return new TypeError(`Expected a session to be nested at most ${DEEPEST} levels deep, got more`)
+  return new TypeError(`Expected a session to be nested at most ${MAX_DEPTH} levels deep, got more`)
 }
 
 /** express-session cannot do without `cookie` (its `Store.createSession` reads `sess.cookie.expires`). */

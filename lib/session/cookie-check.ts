@@ -17,7 +17,7 @@ const LiveCookie = Cookie as unknown as new (
 ) => { maxAge: unknown; serialize(name: string, value: string): string }
 
 /** Milliseconds, 250,000 years: a date as far ahead as that is hardly one (ECMAScript ends at 8.64e15 after 1970). */
-const LONGEST = 8e15
+const MAX_TIME = 8e15
 
 /**
  * Can express-session work with a cookie? What it cannot refresh throws in the middle of `res.end`, and the
@@ -71,11 +71,11 @@ export class CookieCheck {
 }
 
 function isPlainTime(time: unknown): boolean {
-  return typeof time === 'number' ? time >= 0 && time <= LONGEST : time == null
+  return typeof time === 'number' ? time >= 0 && time <= MAX_TIME : time == null
 }
 
 /** A hand-made cookie may say by `Infinity` that it is for ever, as express-session takes `false` for no time. */
 function isMaxAge(time: unknown): boolean {
   if (typeof time !== 'number') return time == null || time === false
-  return Math.abs(time) <= LONGEST || Math.abs(time) === Infinity
+  return Math.abs(time) <= MAX_TIME || Math.abs(time) === Infinity
 }

@@ -6,7 +6,7 @@ import { isCanonical, textToTime } from './date.ts'
 /** How long a session lives, in seconds, decided by the application. */
 export type TtlFunction = (session: SessionData, sid: string) => number
 
-const MOST_SLACK = 300_000
+const MAX_SLACK = 300_000
 /** How long one computed ISO string serves for comparing. */
 const HORIZON = 1000
 /** What is known of one session's life when it is written. */
@@ -75,7 +75,7 @@ export class Expiry {
 
   #slack(cookie: SessionData['cookie'], expires: number | undefined, left: number): number {
     const slack =
-      this.#touchAfter ?? Math.min(Math.max(this.#whole(cookie, expires, left), 0) / 100, MOST_SLACK)
+      this.#touchAfter ?? Math.min(Math.max(this.#whole(cookie, expires, left), 0) / 100, MAX_SLACK)
     // What the storage alone ends lives for whole seconds, rounded up: a fraction would cost it one more.
     return expires === undefined || typeof this.#ttl === 'function' ? slack - (slack % 1000) : slack
   }

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 
 /** Beyond this depth values are merged whole: no stack runs out over a session. */
-const DEEPEST = 200
+const MAX_DEPTH = 200
 
 type Dict = Record<string, unknown>
 
@@ -20,7 +20,7 @@ export function merge(base: unknown, mine: unknown, theirs: unknown): unknown {
  * what is the same in all of them.
  */
 export function mergeFrom(bases: readonly unknown[], mine: unknown, theirs: unknown, depth = 0): unknown {
-  if (depth < DEEPEST && isDict(mine) && isDict(theirs)) {
+  if (depth < MAX_DEPTH && isDict(mine) && isDict(theirs)) {
     return mergeDicts(
       bases.map(base => (isDict(base) ? base : {})),
       mine,

@@ -2,7 +2,7 @@ import type { MemcachedNode } from '../memcached/node.ts'
 import type { ListedItem } from '../memcached/walk.ts'
 
 /** Keys of one server that are held at a time: some 20 MB. */
-const MOST_KEYS = 150_000
+const MAX_KEYS = 150_000
 const LAST_BIT = 1 << 29
 
 /**
@@ -23,7 +23,7 @@ export async function* pages(
   prefix: string,
   choose: Choose,
   signal: AbortSignal,
-  mostKeys: number = MOST_KEYS,
+  mostKeys: number = MAX_KEYS,
 ): AsyncGenerator<ListedItem[], void, undefined> {
   const parts = [{ mask: 0, bits: 0 }]
   let isFirst = true

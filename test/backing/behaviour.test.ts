@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import session, { MemoryStore, type SessionData } from 'express-session'
-import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { MemcachedStore, type MemcachedStoreOptions } from '../../lib/index.ts'
 import { type Data, sessionOf } from '../contract/calls.ts'
 import { hasMemcached, Memcached } from '../support/memcached.ts'
@@ -107,6 +107,17 @@ describe.skipIf(!hasMemcached)('with a backing store', () => {
     })
     await store.set(sid, Object.assign(found, { b: 2 }))
     expect(Number(kept?.cookie.expires)).toBeGreaterThan(Date.now() + 45_000)
+  })
+
+  test('one whose short life is nearly over by the slack of memcached’s clock keeps its date', async () => {
+    vi.useFakeTimers({ toFake: ['Date'] })
+    onTestFinished(() => void vi.useRealTimers())
+    const { store, backing } = create()
+    const expires = new Date(Date.now() + 1900)
+    const cookie = { originalMaxAge: 2000, expires, path: '/' }
+    Object.assign(backing, { get: (_: string, done: Callback) => done(null, { cookie, a: 1 } as never) })
+    const found = (await store.get(sid)) as SessionData
+    expect(new Date(found.cookie.expires as never)).toEqual(expires)
   })
 
   test('it is touched when the stored date is renewed, and once per `touchAfter`', async () => {

@@ -1,7 +1,7 @@
 import session, { Cookie, type SessionData } from 'express-session'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { Codec, DEEPEST, isSession, isUnmodified } from '../../lib/session/codec.ts'
+import { Codec, isSession, isUnmodified, MAX_DEPTH } from '../../lib/session/codec.ts'
 import { parseJson, stringifyJson } from '../../lib/session/json.ts'
 
 const codec = new Codec({ stringify: JSON.stringify, parse: parseJson })
@@ -45,10 +45,10 @@ describe('a session comes back as JSON gives it', () => {
 
   test('nested as deeply as express-session can take', () => {
     // The session is a level itself, and the cookie lies in another.
-    const stored = sessionOf({ value: nested(DEEPEST - 1) })
+    const stored = sessionOf({ value: nested(MAX_DEPTH - 1) })
     expect(codec.encode(codec.decode(JSON.stringify(stored)) as SessionData)).toBe(JSON.stringify(stored))
     // Many brackets, and not deep.
-    const wide = sessionOf({ value: Array.from({ length: 3 * DEEPEST }, () => ({ a: ['{'] })) })
+    const wide = sessionOf({ value: Array.from({ length: 3 * MAX_DEPTH }, () => ({ a: ['{'] })) })
     expect(codec.decode(codec.encode(wide))).toEqual(wide)
   })
 
@@ -142,9 +142,9 @@ describe('what is no session is null', () => {
 
 describe('a session that is nested too deeply', () => {
   const tooDeep = /^Expected a session to be nested at most 1000 levels deep/
-  const flat = { stringify: () => 'a', parse: () => sessionOf({ value: nested(DEEPEST) }) }
+  const flat = { stringify: () => 'a', parse: () => sessionOf({ value: nested(MAX_DEPTH) }) }
 
-  test.each([DEEPEST, 2000, 3000, 100_000])(
+  test.each([MAX_DEPTH, 2000, 3000, 100_000])(
     '%d levels below its own: an error, and none when read',
     levels => {
       const stored = sessionOf({ value: nested(levels) })
@@ -162,16 +162,16 @@ describe('a session that is nested too deeply', () => {
   )
 
   test('as its toJSON gives it', () => {
-    const value = { toJSON: () => nested(DEEPEST) }
+    const value = { toJSON: () => nested(MAX_DEPTH) }
     expect(() => codec.encode(sessionOf({ value }))).toThrow(tooDeep)
-    const self = { a: nested(DEEPEST), toJSON: () => ({ cookie: {}, a: 1 }) }
+    const self = { a: nested(MAX_DEPTH), toJSON: () => ({ cookie: {}, a: 1 }) }
     expect(codec.encode(self as never)).toBe('{"cookie":{},"a":1}')
   })
 
   test('in a format of which nothing is known', () => {
     const other = new Codec(flat)
     expect(other.decode('a')).toBeNull()
-    expect(() => other.encode(sessionOf({ value: nested(DEEPEST) }))).toThrow(tooDeep)
+    expect(() => other.encode(sessionOf({ value: nested(MAX_DEPTH) }))).toThrow(tooDeep)
   })
 
   test('express-session could not work with', () => {
@@ -179,7 +179,7 @@ describe('a session that is nested too deeply', () => {
       const stored = sessionOf({ value: JSON.parse('['.repeat(levels) + ']'.repeat(levels)) })
       return JSON.stringify(stored, (_key, value: unknown) => value)
     }
-    expect(hash(DEEPEST)).not.toThrow()
+    expect(hash(MAX_DEPTH)).not.toThrow()
     expect(hash(10_000)).toThrow(RangeError)
   })
 })

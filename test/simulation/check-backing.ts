@@ -5,13 +5,13 @@ import type { BackingSetting } from './plan.ts'
 import { PATHS } from './session.ts'
 
 /** Of its usual latency, what one call may take. */
-const SLOWEST = 70
+const MAX_LATENCIES = 70
 
 /** A read fails only where neither side could have served it. */
 export function judgeFailures({ plan, history, database, violations }: Court): void {
   const { latency, timeout } = plan.setting.backing as BackingSetting
   // Then it is slow enough by itself.
-  if (timeout < SLOWEST * latency) return
+  if (timeout < MAX_LATENCIES * latency) return
   for (const { what, sid, start, end, error, number } of history.operations) {
     if (what !== 'get' || error === undefined) continue
     if (database.troubles.some(({ from, to }) => from <= end && to >= start)) continue

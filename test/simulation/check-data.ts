@@ -81,7 +81,9 @@ export function writesOf({ plan, history }: Court, { operations, timeline }: Cas
       // What an `overwrite` carries along may be stored. What was merged into an earlier save of it stays, though.
       const isSure = isAcknowledged && differs(path)
       const value = leaves[path]
-      writes.push({ path, value, seen: base[path], start, end, isSure, operation })
+      // An `overwrite` carries along what an earlier save of its request has set: nobody has seen it of this one.
+      const isCarried = isWhole && maybe.some(own => own.leaves[path] === value)
+      writes.push({ path, value, seen: isCarried ? value : base[path], start, end, isSure, operation })
     }
   }
   return writes

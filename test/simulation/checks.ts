@@ -108,15 +108,20 @@ function casesOf(
 }
 
 /** So many timeouts an operation may take: one for the first write, one from its first wait on. Those of many steps have more. */
-const LONGEST: Partial<Record<Operation['what'], number>> = { get: 1.6, set: 2.2, touch: 2.2, destroy: 2.2 }
-const LONGEST_OF_MANY_STEPS = 20
+const MAX_TIMEOUTS: Partial<Record<Operation['what'], number>> = {
+  get: 1.6,
+  set: 2.2,
+  touch: 2.2,
+  destroy: 2.2,
+}
+const MAX_OF_MANY_STEPS = 20
 
 /** Every callback came, once and in time, with nothing thrown where nobody catches. */
 function judgeCalls({ plan, history, violations }: Court): void {
   const { timeout, backing } = plan.setting
   const more = backing === null ? 0 : 2 * timeout + 4 * backing.timeout
   for (const { what, sid, calls, start, end, number } of history.operations) {
-    if (calls === 1 && end - start > (LONGEST[what] ?? LONGEST_OF_MANY_STEPS) * (timeout + more)) {
+    if (calls === 1 && end - start > (MAX_TIMEOUTS[what] ?? MAX_OF_MANY_STEPS) * (timeout + more)) {
       violations.push(
         `late: operation ${number}, ${what} ${sid}, took ${Math.round(end - start)} of ${timeout} ms`,
       )

@@ -4,7 +4,7 @@ import { type SimulateOptions, simulate } from './simulate.ts'
 /** Other latencies that are tried with each smaller plan: leaving something out shifts all that follows. */
 const SEEDS = 12
 /** Histories at most. */
-const LONGEST = 6000
+const MAX_TRIES = 6000
 
 const PLAINEST: Partial<Setting> = {
   servers: 1,
@@ -27,7 +27,7 @@ export function kindOf(violation: string): string {
 export async function shrink(plan: Plan, kind: string, options: SimulateOptions = {}): Promise<Plan> {
   let tried = 0
   const fails = async (candidate: Plan): Promise<Plan | undefined> => {
-    for (let other = 0; other < SEEDS && tried < LONGEST; other++) {
+    for (let other = 0; other < SEEDS && tried < MAX_TRIES; other++) {
       const seeded = { ...candidate, seed: candidate.seed + other * 7919 }
       tried++
       const { verdict } = await simulate(seeded, options)
@@ -36,7 +36,7 @@ export async function shrink(plan: Plan, kind: string, options: SimulateOptions 
     return undefined
   }
   let best = plan
-  for (let isSmaller = true; isSmaller && tried < LONGEST; ) {
+  for (let isSmaller = true; isSmaller && tried < MAX_TRIES; ) {
     isSmaller = false
     for (const smaller of candidates(best)) {
       const found = await fails(smaller(best) ?? best)

@@ -31,7 +31,7 @@ export interface SimulateOptions {
 }
 
 /** Milliseconds after the last request's beginning by which all of a history has come to its end. */
-const LONGEST = 120_000
+const MAX_TIME = 120_000
 /** The process that looks at what is left. */
 const OBSERVER = -1
 
@@ -142,7 +142,7 @@ async function happen(
     const owner: Clock = { skew: 0 }
     time.at(BEGINNING + fault.at, owner, () => strike(fault, time, servers, clocks, database, story))
   }
-  const end = BEGINNING + LONGEST + Math.max(0, ...plan.visits.map(({ at }) => at))
+  const end = BEGINNING + MAX_TIME + Math.max(0, ...plan.visits.map(({ at }) => at))
   await time.run(() => underWay === 0 || time.now > end)
   const isOver = underWay === 0
   if (isOver && setting.backing !== null) await recover(setting.backing)
@@ -171,7 +171,7 @@ async function happen(
       if (setting.hasUsers) {
         await listAll()
         // An index has to last for as long as its sessions.
-        await time.pause((0.8 * Math.max(0, lastDate(history, setting) - time.now)) % LONGEST)
+        await time.pause((0.8 * Math.max(0, lastDate(history, setting) - time.now)) % MAX_TIME)
         await lookAtAll()
         await listAll()
       }
@@ -196,7 +196,7 @@ async function happen(
       history.end(operation, undefined)
     }
     time.at(time.now, observer.clock, () => void look())
-    const latest = time.now + 2 * LONGEST
+    const latest = time.now + 2 * MAX_TIME
     await time.run(() => isDone || time.now > latest)
   }
 

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
 import { MemcachedStore } from '../../lib/index.ts'
+import { load } from '../overlap/live.ts'
 import { OPCODE } from '../support/frames.ts'
 import { Memcached } from '../support/memcached.ts'
 import { isText, LOOK } from '../support/protocol.ts'
@@ -99,5 +100,32 @@ describe.skipIf(memcached === undefined)('a login that cannot be listed', () => 
     // And nothing is written after it.
     await until(async () => (await people.entries('ann')).length === 1)
     expect(await people.store.get(sid)).toBeNull()
+  })
+
+  test('leaves nobody who waits behind it to what it had read', async () => {
+    await using proxy = await TcpProxy.start(memcached)
+    await using people = new People(proxy.address, { timeout: 1000, touchAfter: 1 })
+    const other = people.another()
+    const sid = randomUUID()
+    await people.store.set(sid, sessionOf(undefined, {}, 60_000))
+    const login = await load(people.store, sid)
+    const shorter = await load(other, sid)
+    shorter.cookie.maxAge = 20_000
+    await other.touch(sid, shorter)
+    const reader = await load(people.store, sid)
+    reader.cookie.maxAge = 60_000
+
+    // Each reply in time, those of the login together not.
+    proxy.delay(600)
+    proxy.requests.clear()
+    login.user = 'ann'
+    const failed = expect(people.store.set(sid, login)).rejects.toMatchObject({ code: 'ERR_TIMEOUT' })
+    await until(() => proxy.count(OPCODE.add) > 0)
+    const touched = people.store.touch(sid, reader)
+    await failed
+    await proxy.pass()
+    await touched
+    // By what the login had read, a minute was stored already.
+    expect((await people.store.get(sid))?.cookie.originalMaxAge).toBe(60_000)
   })
 })

@@ -228,6 +228,7 @@ export class TextProtocol implements Protocol {
     }
     const end = bytes.indexOf(LF, at) + 1
     if (end === 0) return this.#incomplete(bytes, at)
+    if (bytes[end - CRLF.length] !== CR) return garbage(server)
     this.#at = end
     const line = bytes.latin1Slice(at, end - CRLF.length)
     if (line.startsWith('SERVER_ERROR')) {

@@ -10,7 +10,7 @@ import { Queue } from './queue.ts'
 import { fail, follow, isUnlisted, isWritten, settle, write } from './settle.ts'
 
 /** So many changes share a Map: see {@link Changes}, `#forget`. */
-const LONGEST_USE = 1000
+const MAX_USES = 1000
 
 /**
  * The changes of all sessions. The first of a session is written at once, on what its request read; those
@@ -68,7 +68,7 @@ export class Changes implements ChangeQueues {
     const { guess } = entry.change
     const decision = guess === null ? null : decide(entry, guess)
     if (guess === null || decision === null || decision instanceof Promise) {
-      this.#queue(context, sid, entry).start(guess, null)
+      this.#queue(context, sid, entry).begin(guess)
       return
     }
     const { draft } = decision
@@ -77,7 +77,7 @@ export class Changes implements ChangeQueues {
       // Not before this has returned.
       process.nextTick(() => this.#end(context, sid, entry, decision, null))
     } else if (isUnlisted(context, draft, guess)) {
-      this.#queue(context, sid, entry).start(guess, null)
+      this.#queue(context, sid, entry).begin(guess)
     } else {
       this.#busy.set(sid, entry)
       this.#write(context, sid, entry, decision, draft.isBlind ? SessionRecord.UNKNOWN : guess)
@@ -143,7 +143,7 @@ export class Changes implements ChangeQueues {
    */
   #forget(sid: string): void {
     this.#busy.delete(sid)
-    if (++this.#forgotten < LONGEST_USE + this.#busy.size) return
+    if (++this.#forgotten < MAX_USES + this.#busy.size) return
     this.#forgotten = 0
     this.#busy = new Map(this.#busy)
   }

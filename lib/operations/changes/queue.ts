@@ -9,11 +9,11 @@ import { decide, Entry } from './entry.ts'
 import { fail, follow, isUnlisted, isWritten, settle, type WriteResult, write } from './settle.ts'
 
 /** Changes of one process are written as one, so this many lost races need many processes. */
-const MOST_ATTEMPTS = 100
+const MAX_ATTEMPTS = 100
 /** Milliseconds; the wait before another attempt is a random part of this at most. */
-const LONGEST_PAUSE = 16
+const MAX_PAUSE = 16
 /** Milliseconds of work on one group before it is written: the event loop has others to serve. */
-const LONGEST_WORK = 10
+const MAX_WORK = 10
 /** Deadlines are counted in so many ticks, so that a process that was busy itself first takes its results. */
 const TICKS = 10
 
@@ -69,6 +69,8 @@ export class Queue {
   /** Counts the ticks in which nothing gets on, and a tenth of the others. */
   #idleTicks = 0
   #getsOn = false
+  /** Is what the group is worked out on no more than what one request has read once? */
+  #isGuess = false
   readonly #ticker: NodeJS.Timeout
 
   /** @param first - what is under way. */
@@ -78,6 +80,12 @@ export class Queue {
     this.#group = [first]
     this.#owner = owner
     this.#ticker = setInterval(() => this.#tick(), context.settings.timeout / TICKS)
+  }
+
+  /** What was to be first cannot go ahead alone: it, and all that come, are worked out on what it guesses. */
+  begin(guess: SessionRecord | null): void {
+    this.#isGuess = true
+    this.start(guess, null)
   }
 
   /** What was under way has ended, or could not: goes on, with what lies there, if that is known. */
@@ -145,7 +153,7 @@ export class Queue {
     for (let attempt = 0; ; attempt++) {
       if (attempt > 0) {
         counts.retries++
-        await pause(Math.random() * Math.min(2 ** attempt, LONGEST_PAUSE))
+        await pause(Math.random() * Math.min(2 ** attempt, MAX_PAUSE))
       }
       this.#gather()
       if (this.#group.length === 0) return known
@@ -153,6 +161,7 @@ export class Queue {
       if (known === null || !known.isCertain) {
         try {
           known = await this.#look()
+          this.#isGuess = false
         } catch (error) {
           if (error instanceof ConnectionLostError) continue
           throw error
@@ -165,8 +174,13 @@ export class Queue {
         lost = null
       }
       // The shorter it takes, the less of it is in vain where other processes write, too.
-      const plan = await this.#plan(known, LONGEST_WORK / (attempt + 1))
+      const plan = await this.#plan(known, MAX_WORK / (attempt + 1))
       const { draft } = plan
+      if (draft === null && this.#isGuess) {
+        // No write shows whether the guess was right; and who has made it may be over.
+        known = null
+        continue
+      }
       if (draft === null) {
         this.#settle(plan, known, sentAt)
         return known
@@ -185,6 +199,7 @@ export class Queue {
       }
       try {
         const result = await this.#put(draft, over)
+        this.#isGuess = false
         if (isWritten(result)) {
           this.#settle(plan, result, sentAt)
           return result
@@ -205,7 +220,7 @@ export class Queue {
   #gather(): void {
     const all = this.#group.concat(this.#waiting)
     this.#waiting = []
-    const tired = all.filter(({ attempts }) => attempts >= MOST_ATTEMPTS)
+    const tired = all.filter(({ attempts }) => attempts >= MAX_ATTEMPTS)
     fail(tired, new MemcachedStoreError('ERR_CONFLICT', TOO_MANY))
     this.#group = all.filter(entry => !entry.isOver)
   }
