@@ -39,7 +39,7 @@ describe.skipIf(memcached === undefined)(`${LOGINS} logins of one user at once`,
     const children = [0, 1].map(() => fork(file, [memcached, people.prefix]))
     try {
       await Promise.all(children.map(child => once(child, 'message')))
-      for (let round = 0; round < fewOrMany(4, 20); round++) {
+      for (let round = 0; round < fewOrMany(2, 20); round++) {
         const user = `user-${round}`
         const answers = children.map(child => logIn(child, user, LOGINS / 2))
         const sids = (await Promise.all(answers)).flat()
