@@ -31,7 +31,7 @@ export function describeServer({ statistics, sessions }: Examination, prefix: st
 }
 
 /** What answers there. Proxies pass on the version of a server behind them, and tell nothing else. */
-export function softwareOf({ general }: Statistics): string {
+function softwareOf({ general }: Statistics): string {
   const version = general.get('version') ?? ''
   if (version.startsWith('yrmcds')) return version.replace(' version', '')
   if (general.has('proxy_conn_requests')) return `memcached's proxy ${version}`
