@@ -96,7 +96,7 @@ export class SessionShelf implements Shelf {
   /**
    * Milliseconds for which memcached may go by this copy alone. That the session lives is the backing
    * store's word; until when, it does not say: `touch` leaves the cookie that is stored as it was. Where
-   * that cookie's date is over the copy gets another one, which its next request renews at once.
+   * that cookie's date is over, or nearly so, the copy gets a later one, which its next request renews at once.
    */
   #remaining(session: SessionData, sid: string): number {
     const { left, slack, expires } = this.#expiry.of(session, sid)
@@ -106,7 +106,8 @@ export class SessionShelf implements Shelf {
     if (typeof life !== 'number') return 0
     // Before what any request under way may refresh it to.
     const rest = Math.max(life - 2 * this.#patience - ITEM_SLACK, life / 2)
-    session.cookie = { ...plain(session.cookie), expires: new Date(Date.now() + rest - slack) } as Cookie
+    const date = Math.max(expires, Date.now() + rest - slack)
+    session.cookie = { ...plain(session.cookie), expires: new Date(date) } as Cookie
     return 0
   }
 }

@@ -49,25 +49,6 @@ export class Indexes {
   }
 
   /**
-   * Writes the index over what was read. False where somebody else wrote in between, or where the reply
-   * was lost: read again, and decide again.
-   */
-  async write(user: string, read: StoredIndex | null, index: UserIndex): Promise<boolean> {
-    const text = formatIndex(index)
-    if (Buffer.byteLength(text) > this.#records.maxBytes) {
-      throw new MemcachedStoreError('ERR_TOO_LARGE', 'A user has more sessions than an item can list')
-    }
-    const life = Math.max(index.until - Date.now(), MIN_LIFE)
-    try {
-      const outcome = await this.#records.write(user, text, life, read?.record ?? null)
-      return typeof outcome === 'object'
-    } catch (error) {
-      if (error instanceof ConnectionLostError) return false
-      throw error
-    }
-  }
-
-  /**
    * Changes an index, on the condition that nothing came in between. Changes that come while another is on
    * its way are made together after it: 50 logins of one user at once take as long as two.
    */
@@ -78,6 +59,20 @@ export class Indexes {
       if (waiting === undefined) void this.#changeInTurn(user, [change])
       else waiting.push(change)
     })
+  }
+
+  /**
+   * Puts an index in the place of one that was read: false where somebody else has changed that since. In turn
+   * with all other changes in this process, which keeps them apart where memcached is away, too.
+   */
+  async replace(user: string, { index: read }: StoredIndex, index: UserIndex): Promise<boolean> {
+    const before = formatIndex(read)
+    let isUnchanged = false
+    await this.change(user, found => {
+      isUnchanged = formatIndex(found) === before
+      return isUnchanged ? index : found
+    })
+    return isUnchanged
   }
 
   async #changeInTurn(user: string, first: WaitingChange[]): Promise<void> {
@@ -100,8 +95,24 @@ export class Indexes {
       const found = stored?.index ?? EMPTY
       const index = changes.reduce((changed, { apply }) => apply(changed), found)
       const isDone = index === found && stored?.record.isOutdated !== true
-      if (isDone || (await this.write(user, stored, index))) return index
+      if (isDone || (await this.#write(user, stored, index))) return index
     }
     throw new MemcachedStoreError('ERR_CONFLICT', 'Too many overlapping logins of one user: try again')
+  }
+
+  /** False where somebody else wrote in between, or where the reply was lost: read again, and decide again. */
+  async #write(user: string, read: StoredIndex | null, index: UserIndex): Promise<boolean> {
+    const text = formatIndex(index)
+    if (Buffer.byteLength(text) > this.#records.maxBytes) {
+      throw new MemcachedStoreError('ERR_TOO_LARGE', 'A user has more sessions than an item can list')
+    }
+    const life = Math.max(index.until - Date.now(), MIN_LIFE)
+    try {
+      const outcome = await this.#records.write(user, text, life, read?.record ?? null)
+      return typeof outcome === 'object'
+    } catch (error) {
+      if (error instanceof ConnectionLostError) return false
+      throw error
+    }
   }
 }

@@ -48,7 +48,7 @@ export class Review {
     const kept = standing.filter(entry => !doomed.has(entry))
     // Where this is refused somebody has just written: another look will drop them.
     if (kept.length < index.entries.length)
-      await this.#indexes.write(user, stored, { ...index, entries: kept })
+      await this.#indexes.replace(user, stored, { ...index, entries: kept })
     return kept
       .filter(entry => found.has(entry))
       .map(entry => [entry.sid, found.session(entry) as SessionData])

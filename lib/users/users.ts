@@ -92,7 +92,7 @@ export class Users {
       for (const { sid, at } of doomed) revoked.set(sid, at)
       const left = entries.filter(entry => entry.sid === except || (isForeign(entry) && isYoung(entry)))
       if (left.length === entries.length) return
-      if (await this.#indexes.write(user, stored, { ...stored.index, entries: left })) return
+      if (await this.#indexes.replace(user, stored, { ...stored.index, entries: left })) return
     }
     throw new MemcachedStoreError('ERR_CONFLICT', 'Too many logins of this user meanwhile: try again')
   }

@@ -240,6 +240,30 @@ describe.skipIf(!hasMemcached)('with a backing store', () => {
     expect([...(await store.getMany([first, second, other])).keys()]).toEqual([other])
   })
 
+  test('while memcached is away no login is left unlisted by a sign-out everywhere that overlaps it', async () => {
+    await using away = await Memcached.start()
+    const userOfData = (one: SessionData): string | undefined => (one as Data).user as string | undefined
+    const { store, backing } = create({ servers: away.address, userOf: userOfData })
+    await store.set(sid, sessionOf({ user: 'ada' }, 60_000))
+    await away.kill()
+    let carryOn: (() => void) | undefined
+    const { destroy } = backing
+    Object.assign(backing, {
+      destroy(id: string, done: never) {
+        carryOn = () => destroy.call(backing, id, done)
+      },
+    })
+    const signedOut = store.destroyAllOf('ada')
+    await until(() => carryOn)
+    Object.assign(backing, { destroy })
+    const login = randomUUID()
+    await store.set(login, sessionOf({ user: 'ada' }, 60_000))
+    carryOn?.()
+    await signedOut
+    const listed = (await store.sessionsOf('ada')).map(one => one.sid)
+    expect(listed).toEqual((await store.get(login)) === null ? [] : [login])
+  })
+
   test('a session that is too large for memcached is read, and saved when it is smaller', async () => {
     const { store, backing } = create({ maxItemSize: 4096 })
     const large = sessionOf({ a: 1, long: 'x'.repeat(5000) }, 60_000)
