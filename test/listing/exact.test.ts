@@ -77,7 +77,7 @@ describe.skipIf(!hasMemcached).each([1, 3])(
           expect(new Set(found)).toEqual(new Set(sids))
         }
       })
-      expect(requests).toBeGreaterThan(100)
+      expect(requests).toBeGreaterThan(10)
     })
 
     test('length is exact while traffic goes on', async () => {
