@@ -14,6 +14,7 @@ const configs: UserConfig[] = defineConfig([
       index: 'lib/index.ts',
       discovery: 'lib/discovery/index.ts',
       embedded: 'lib/embedded/index.ts',
+      fastify: 'lib/fastify/index.ts',
     },
     format: ['esm', 'cjs'],
     dts: { oxc: true },

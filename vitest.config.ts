@@ -13,6 +13,7 @@ const config: ViteUserConfig = defineConfig({
     alias: {
       'express-session-memcached/discovery': source('discovery/index.ts'),
       'express-session-memcached/embedded': source('embedded/index.ts'),
+      'express-session-memcached/fastify': source('fastify/index.ts'),
       'express-session-memcached': source('index.ts'),
     },
     globalSetup: ['test/support/global-setup.ts'],

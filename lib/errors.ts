@@ -32,9 +32,11 @@ const STATUS: Partial<Record<MemcachedStoreErrorCode, number>> = {
  * express-session reads as "no session" (its `index.js`, `store.get` in `session()`).
  */
 export class MemcachedStoreError extends Error {
+  /** `'MemcachedStoreError'`. */
   override readonly name: string = 'MemcachedStoreError'
+  /** What went wrong. */
   readonly code: MemcachedStoreErrorCode
-  /** HTTP status for Express's error handler, where one fits. */
+  /** HTTP status for Express's error handler; absent where none fits. */
   readonly status?: number
 
   constructor(code: MemcachedStoreErrorCode, message: string, options?: ErrorOptions) {

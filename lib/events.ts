@@ -5,7 +5,13 @@ export interface StoreEvents {
   /** No server can be reached (only with `onUnavailable: 'anonymous'`). */
   disconnect: []
   /** A save met another one of the same session, or its logout; or a lock was lost while it was held. */
-  conflict: [sid: string, detail: { outcome: ConflictOutcome }]
+  conflict: [
+    sid: string,
+    detail: {
+      /** How it ended. */
+      outcome: ConflictOutcome
+    },
+  ]
   /** What is stored under this id is no session. */
   corrupt: [sid: string]
   /** The function in the option `servers` has named other servers than before. */
@@ -13,8 +19,9 @@ export interface StoreEvents {
 }
 
 /**
- * How a conflict ended: `'destroyed'` is a save that came after a logout and was dropped, `'lease-lost'` a
- * lock that was lost while it was held.
+ * How a conflict ended, by the option `onConflict`: `'merged'`, `'overwritten'`, `'rejected'`, or `'resolved'` by its
+ * function. `'destroyed'` is a save that came after a logout and was dropped, `'lease-lost'` a lock that was lost while
+ * it was held.
  */
 export type ConflictOutcome = 'merged' | 'overwritten' | 'resolved' | 'rejected' | 'destroyed' | 'lease-lost'
 

@@ -33,11 +33,17 @@ import { isTraced, type OperationName, traceOperation } from './tracing.ts'
 import { knownUser } from './users/user-of.ts'
 import { type DestroyAllOptions, type UserSession, Users } from './users/users.ts'
 
-/** What a method calls when it is given a callback instead of returning a promise. */
+/**
+ * What a method calls when it is given a callback instead of returning a promise: once, with an error, or with null and
+ * the value.
+ */
 export type Callback<T = void> = (error?: Error | null, value?: T) => void
 
 /** A session with its id, as `all()` gives it. */
-export type IdentifiedSession = SessionData & { id: string }
+export type IdentifiedSession = SessionData & {
+  /** The session's id, without the prefix. */
+  id: string
+}
 
 /** What `stats()` gives. */
 export interface StoreStats {
@@ -60,9 +66,13 @@ const MAX_REMEMBERED = 10_000
  * ```
  *
  * Methods take an optional callback, which is called once, on a fresh tick and in the caller's async
- * context (`AsyncLocalStorage`), and return a promise when none is given. They fail with a
- * `MemcachedStoreError`, or with what the application's own functions (`ttl`, `serializer`,
- * `onConflict`) threw.
+ * context (`AsyncLocalStorage`), and return a promise when none is given; a promise that nobody waits for
+ * never ends the process. `sid` is a session's id, as `req.sessionID` has it: without the prefix.
+ *
+ * Each may fail with a `MemcachedStoreError`: `ERR_UNAVAILABLE` or `ERR_TIMEOUT` where memcached does not answer,
+ * `ERR_PROTOCOL` where it answers nonsense, `ERR_CLOSED` after {@link close}; with a `TypeError` for an argument that
+ * is none; and with what the application's own functions (`ttl`, `userOf`, `serializer`, `onConflict`, the change of
+ * an {@link update}) threw. What else a method may fail with stands beside it.
  */
 export class MemcachedStore extends Store {
   readonly #context: Context
@@ -115,14 +125,21 @@ export class MemcachedStore extends Store {
     }
   }
 
-  /** The session of this id; null where there is none, or it is over. */
+  /**
+   * The session of this id; null where there is none, or it is over, or what is stored is none (event `corrupt`). One
+   * round trip. It brings along what was read, so that {@link set} and {@link touch} of this very object are
+   * conditional.
+   */
   override get(sid: string): Promise<SessionData | null>
   override get(sid: string, callback: Callback<SessionData | null>): void
   override get(sid: string, callback?: Callback<SessionData | null>): Promise<SessionData | null> | void {
     return this.#settle('get', sid, callback, done => read(this.#context, sid, done))
   }
 
-  /** Many sessions in one go: a map of those that were found. */
+  /**
+   * Many sessions in one go, at most 512 at a time on their way: a map, by id, of those that were found. Fails whole where
+   * one read fails.
+   */
   getMany(sids: Iterable<string>): Promise<Map<string, SessionData>>
   getMany(sids: Iterable<string>, callback: Callback<Map<string, SessionData>>): void
   getMany(
@@ -134,7 +151,12 @@ export class MemcachedStore extends Store {
 
   /**
    * Stores a session. One that this store has read is written only over what was read; where another
-   * request changed it meanwhile, `onConflict` decides. One that was destroyed meanwhile stays so.
+   * request changed it meanwhile, `onConflict` decides. One that was destroyed meanwhile stays so: no error, but
+   * the event `conflict`. One that this store has not read is written whole. One round trip without a conflict, or
+   * none where nothing has changed and the stored date lags by less than `touchAfter`.
+   *
+   * @throws MemcachedStoreError - `ERR_TOO_LARGE` where it is over `maxItemSize`; `ERR_CONFLICT` with
+   *   `onConflict: 'reject'`, or after too many overlapping writes.
    */
   override set(sid: string, session: SessionData): Promise<void>
   override set(sid: string, session: SessionData, callback: Callback): void
@@ -142,14 +164,20 @@ export class MemcachedStore extends Store {
     return this.#settle('set', sid, callback, done => save(this.#context, sid, session, done))
   }
 
-  /** Keeps a session alive without storing its data. */
+  /**
+   * Keeps a session alive without storing its data. Nothing goes over the wire while its stored date lags by less
+   * than `touchAfter`. One that is missing is no error, and is not created.
+   */
   override touch(sid: string, session: SessionData): Promise<void>
   override touch(sid: string, session: SessionData, callback: Callback): void
   override touch(sid: string, session: SessionData, callback?: Callback): Promise<void> | void {
     return this.#settle('touch', sid, callback, done => touch(this.#context, sid, session, done))
   }
 
-  /** Destroys a session, for requests too that loaded it before and save it later. */
+  /**
+   * Destroys a session, for requests too that loaded it before and save it later: see the option `tombstone`. One
+   * that is missing is no error.
+   */
   override destroy(sid: string): Promise<void>
   override destroy(sid: string, callback: Callback): void
   override destroy(sid: string, callback?: Callback): Promise<void> | void {
@@ -159,7 +187,10 @@ export class MemcachedStore extends Store {
   /**
    * Reads a session, lets `change` edit or replace it, and writes it; again where somebody else wrote
    * in between, so that nothing is lost and a counter counts exactly. Gives the session written, or
-   * null without calling `change` where there is none.
+   * null without calling `change` where there is none. `change` may be called several times.
+   *
+   * @throws MemcachedStoreError - `ERR_CONFLICT` after too many overlapping writes; `ERR_TOO_LARGE`; `ERR_UNAVAILABLE`
+   *   also where the connection broke on the way, so that it may have been written: it is not done twice.
    */
   update(sid: string, change: Updater): Promise<SessionData | null>
   update(sid: string, change: Updater, callback: Callback<SessionData | null>): void
@@ -219,7 +250,7 @@ export class MemcachedStore extends Store {
     return everySession(this.#context)
   }
 
-  /** All of {@link sessions} in an array, each with its `id`. */
+  /** All of {@link sessions} in an array, each with its `id`: all in memory at once. Fails as {@link sessions} does. */
   override all(): Promise<IdentifiedSession[]>
   override all(callback: Callback<IdentifiedSession[]>): void
   override all(callback?: Callback<IdentifiedSession[]>): Promise<IdentifiedSession[]> | void {
@@ -255,7 +286,10 @@ export class MemcachedStore extends Store {
     return this.#settleLong('clear', callback, () => this.#storage.clear())
   }
 
-  /** What each server tells of itself, and what this process has done. A server that is down fails nothing. */
+  /**
+   * What each server tells of itself, over a new connection, and what this process has done. A server that is down
+   * fails nothing: it is listed with its error.
+   */
   stats(): Promise<StoreStats>
   stats(callback: Callback<StoreStats>): void
   stats(callback?: Callback<StoreStats>): Promise<StoreStats> | void {
@@ -268,9 +302,11 @@ export class MemcachedStore extends Store {
    * Code that holds it must not ask for it again. Locks need no session: any string can be locked.
    *
    * `task` gets a `signal` that is aborted when the lock was lost while it ran; then this fails with
-   * `ERR_CONFLICT`, whatever `task` gave. What `task` throws is thrown.
+   * `ERR_CONFLICT`, whatever `task` gave. What `task` gives is given, and what it throws is thrown.
    *
-   * @throws MemcachedStoreError - `ERR_UNAVAILABLE` where the lock was not free within `wait`.
+   * @throws MemcachedStoreError - `ERR_UNAVAILABLE` where the lock was not free within `wait`; `ERR_CONFLICT` where it
+   *   was lost.
+   * @throws TypeError - for a bad option.
    */
   withLock<T>(sid: string, task: (lock: Lock) => T | Promise<T>, options?: LockOptions): Promise<T> {
     return this.#lockRoom.withLock(sid, task, options)
@@ -316,7 +352,8 @@ export class MemcachedStore extends Store {
 
   /**
    * Lets operations on their way end, but for listings, frees the locks that are held, then closes every
-   * connection. A client of your own stays open.
+   * connection. A client of your own stays open, and so does the option `backing`. Whatever is asked for afterwards
+   * fails with `ERR_CLOSED`; closing again is no error.
    */
   close(): Promise<void>
   close(callback: Callback): void
@@ -335,10 +372,12 @@ export class MemcachedStore extends Store {
     await this.#storage.close()
   }
 
+  /** The same as {@link close}, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
   }
 
+  /** As Node's own `on`, with the types of {@link StoreEvents}. */
   override on<E extends keyof StoreEvents>(event: E, listener: (...args: StoreEvents[E]) => void): this
   override on(event: string | symbol, listener: (...args: never[]) => void): this
   override on(event: string | symbol, listener: (...args: never[]) => void): this {

@@ -18,13 +18,13 @@ export type ConflictResolver = (
   theirs: SessionData,
 ) => SessionData | Promise<SessionData>
 
-/** Whose session this is; undefined for nobody's. */
+/** Whose session this is: the option `userOf`; undefined for nobody's. */
 export type UserOf = (session: SessionData) => string | undefined
 
-/** One server, several with commas, or a list. */
+/** Addresses, as the option `servers` takes them: one server, several with commas, or a list. */
 export type Servers = string | readonly string[]
 
-/** Tells which servers there are now. */
+/** Tells which servers there are now: for the option `servers`. */
 export type ServersFunction = () => Servers | Promise<Servers>
 
 /** Options of `MemcachedStore`. All have defaults; `undefined` is the same as leaving one out. */
@@ -49,7 +49,12 @@ export interface MemcachedStoreOptions {
    */
   refresh?: number | undefined
 
-  /** A memjs client of your own instead of `servers`. It is never closed by the store. */
+  /**
+   * A memjs client of your own instead of `servers`, `protocol`, `username`, `password` and `tls`. It is never closed
+   * by the store.
+   *
+   * @defaultValue none: the store has connections of its own
+   */
   client?: MemjsClient | undefined
 
   /**
@@ -60,10 +65,18 @@ export interface MemcachedStoreOptions {
    */
   protocol?: 'auto' | 'binary' | 'text' | undefined
 
-  /** User for servers that name none in their address: SASL PLAIN, or the text protocol's login. Goes with `password`. */
+  /**
+   * User for servers that name none in their address: SASL PLAIN, or the text protocol's login. Goes with `password`.
+   *
+   * @defaultValue no login
+   */
   username?: string | undefined
 
-  /** The user's password. */
+  /**
+   * The password of `username`.
+   *
+   * @defaultValue no login
+   */
   password?: string | undefined
 
   /**
@@ -131,7 +144,7 @@ export interface MemcachedStoreOptions {
   onUnavailable?: 'error' | 'anonymous' | undefined
 
   /**
-   * Milliseconds after which one memcached operation has failed, connecting included.
+   * Milliseconds after which one memcached operation has failed, with `ERR_TIMEOUT`, connecting included.
    *
    * @defaultValue 500
    */
@@ -201,7 +214,7 @@ export interface MemcachedStoreOptions {
   backing?: Store | undefined
 
   /**
-   * Milliseconds after which one call of the backing store has failed.
+   * Milliseconds after which one call of the backing store has failed, with `ERR_TIMEOUT`.
    *
    * @defaultValue 5000
    */
@@ -217,6 +230,7 @@ export interface MemcachedStoreOptions {
   serializer?: Serializer | undefined
 }
 
+/** When to compress: the option `compress`. */
 export interface CompressOptions {
   /**
    * Bytes from which on a session is compressed.

@@ -25,6 +25,7 @@ export type OperationName =
  * known only later is there from `asyncStart` on. It never holds an id, a key or content.
  */
 export interface OperationTrace {
+  /** The method that was called. */
   readonly operation: OperationName
   /** Where the session lives, as the option `servers` names it; undefined for an operation on more than one. */
   readonly server: string | undefined
@@ -35,7 +36,7 @@ export interface OperationTrace {
   outcome?: 'found' | 'missing' | 'written' | 'unchanged' | 'destroyed' | undefined
   /** How it ended where it met another change of the same session. */
   conflict?: ConflictOutcome | undefined
-  /** Of the session's text, read or written, in UTF-8. */
+  /** Bytes of the session's text, read or written, in UTF-8. */
   bytes?: number | undefined
   /** Writes that were sent, with those of which the condition did not hold. */
   attempts?: number | undefined

@@ -55,6 +55,7 @@ const MAY: Record<string, readonly string[]> = {
   memcached: ['options.ts'],
   discovery: [],
   embedded: [],
+  fastify: [],
 }
 
 const imports = new Map(

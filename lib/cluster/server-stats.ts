@@ -3,13 +3,17 @@ import type { Statistics } from '../memcached/statistics.ts'
 
 /** A server that answered, with what it tells of itself: numbers of all its clients, NaN where it does not tell. */
 export interface ServerStats {
+  /** As the option `servers` names it, without user and password. */
   readonly address: string
+  /** Tells it from a server that did not answer. */
   readonly reachable: true
   /** What it was asked in: binary where it understands that. */
   readonly protocol: 'binary' | 'text'
+  /** memcached's version, such as `1.6.18`; empty where it does not tell. */
   readonly version: string
-  /** Seconds. */
+  /** Seconds since it was started. */
   readonly uptime: number
+  /** Items that it holds, of all applications. */
   readonly items: number
   /** Bytes of all items. */
   readonly bytes: number
@@ -17,18 +21,23 @@ export interface ServerStats {
   readonly limit: number
   /** Living items that were dropped for lack of memory. */
   readonly evictions: number
+  /** Connections that are open. */
   readonly connections: number
-  /** `-c` */
+  /** Connections that may be: `-c`. */
   readonly connectionLimit: number
-  /** Reads that found something. */
+  /** Reads that found something, since it was started. */
   readonly hits: number
+  /** Reads that found nothing, since it was started. */
   readonly misses: number
-  /** Milliseconds. */
+  /** Milliseconds until it answered, when it was asked for this. */
   readonly roundTrip: number
 }
 
+/** A server that did not answer. */
 export interface UnreachableServer {
+  /** As the option `servers` names it, without user and password. */
   readonly address: string
+  /** Tells it from a server that answered. */
   readonly reachable: false
   /** Why it did not answer. */
   readonly error: Error

@@ -1,6 +1,7 @@
 import { promises } from 'node:dns'
 import { addressOf, parseEndpoint } from './endpoint.ts'
 
+/** Options of `dns`. All have defaults; `undefined` is the same as leaving one out. */
 export interface DnsOptions {
   /**
    * The name servers to ask, such as `127.0.0.1:8600`.

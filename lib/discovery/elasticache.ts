@@ -2,6 +2,7 @@ import { connect, type Socket } from 'node:net'
 import { type ConnectionOptions, connect as connectTls } from 'node:tls'
 import { addressOf, type Endpoint, parseEndpoint } from './endpoint.ts'
 
+/** Options of `elastiCache`. All have defaults; `undefined` is the same as leaving one out. */
 export interface ElastiCacheOptions {
   /**
    * TLS for the configuration endpoint: `true`, or options of Node's `tls.connect`. For the servers themselves the

@@ -135,6 +135,7 @@ export class EmbeddedMemcached {
     return this.#stopped
   }
 
+  /** The same as {@link stop}, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.stop()
   }

@@ -4,7 +4,9 @@ import { sessionIn } from '../operations/read.ts'
 
 /** A living session and its id. */
 export interface ListedSession {
+  /** Its id, without the prefix. */
   readonly sid: string
+  /** What is stored under it. */
   readonly session: SessionData
 }
 

@@ -16,8 +16,11 @@ declare global {
 
 /** A request that has passed express-session. */
 export interface SessionRequest extends IncomingMessage {
+  /** express-session's; undefined where it serves without sessions. */
   session?: (Session & Partial<SessionData>) | undefined
+  /** The session's id. */
   sessionID?: string | undefined
+  /** Under `store.exclusive()`: aborted when the session's lock was lost. */
   exclusive?: AbortSignal | undefined
 }
 

@@ -9,8 +9,11 @@ import { CasVersion } from './version.ts'
 
 /** What the store uses of a memjs `Client`. */
 export interface MemjsClient {
+  /** The number of the next request, by which memjs tells replies apart. */
   seq: number
+  /** Takes the next number. */
   incrSeq(): void
+  /** Sends a request to the server of this key. */
   perform(
     key: string,
     request: Buffer,
@@ -21,8 +24,20 @@ export interface MemjsClient {
 
 /** What memjs hands to the callback of `perform`. */
 export interface MemjsResponse {
-  header: { magic: number; opcode: number; status: number; cas: Buffer }
+  /** Of the reply, as memcached's binary protocol has it. */
+  header: {
+    /** The first byte: that of a response. */
+    magic: number
+    /** The operation that this replies to. */
+    opcode: number
+    /** 0 where it succeeded. */
+    status: number
+    /** The item's version: eight bytes. */
+    cas: Buffer
+  }
+  /** What an operation replies beside the value, such as an item's flags. */
   extras: Buffer
+  /** The item's value. */
   val: Buffer
 }
 

@@ -9,7 +9,7 @@ import type { Context } from './context.ts'
 import type { Done } from './done.ts'
 import { living } from './read.ts'
 
-/** Changes a session in place, or returns another one. */
+/** What `update` does to a session: changes it in place, or returns another one. It may be called several times. */
 export type Updater = (session: SessionData) => SessionData | void | Promise<SessionData | void>
 
 /** Runs a function on what is stored, until nothing came in between. */

@@ -3,7 +3,9 @@ import { stringifyJson } from './json.ts'
 
 /** How sessions become text and back; the option `serializer`. */
 export interface Serializer {
+  /** The text of a session, cookie included. Gets a live one, whose cookie has a `toJSON`; what it throws fails the save. */
   stringify(session: SessionData): string
+  /** The session in such a text, with its cookie. Where it throws there is no session: event `corrupt`. */
   parse(text: string): unknown
 }
 

@@ -3,7 +3,7 @@ import type { SessionData } from 'express-session'
 import { CookieCheck } from './cookie-check.ts'
 import { isCanonical, textToTime } from './date.ts'
 
-/** How long a session lives, in seconds, decided by the application. */
+/** How long a session lives from now on, in seconds, decided by the application: the option `ttl`. 0 or less ends it. */
 export type TtlFunction = (session: SessionData, sid: string) => number
 
 const MAX_SLACK = 300_000

@@ -18,7 +18,9 @@ const MAX_REMEMBERED = 10_000
 
 /** One living session of a user. */
 export interface UserSession {
+  /** Its id, without the prefix. */
   readonly sid: string
+  /** What is stored under it. */
   readonly session: SessionData
   /**
    * When its visitor was last seen, late by `touchAfter` at most: the last time its cookie's date was
@@ -29,8 +31,13 @@ export interface UserSession {
   readonly expires: Date | undefined
 }
 
+/** Options of `destroyAllOf`. */
 export interface DestroyAllOptions {
-  /** Id of the one session that stays: usually `req.sessionID`. */
+  /**
+   * Id of the one session that stays: usually `req.sessionID`.
+   *
+   * @defaultValue none stays
+   */
   except?: string | undefined
 }
 

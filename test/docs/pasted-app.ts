@@ -5,12 +5,12 @@ import { until } from '../support/until.ts'
 
 /** An app of the documentation: a file that takes its port from the environment. */
 export class PastedApp {
-  readonly #url: string
+  readonly url: string
   readonly #child: ChildProcess
   #said = ''
 
   private constructor(port: number, child: ChildProcess) {
-    this.#url = `http://127.0.0.1:${port}/`
+    this.url = `http://127.0.0.1:${port}/`
     this.#child = child
     child.stderr?.on('data', text => {
       this.#said += text
@@ -27,13 +27,13 @@ export class PastedApp {
     const app = new PastedApp(port, child)
     await until(() => {
       if (child.exitCode !== null) throw new Error(app.#said)
-      return fetch(app.#url, { method: 'OPTIONS' }).catch(() => undefined)
+      return fetch(app.url, { method: 'OPTIONS' }).catch(() => undefined)
     })
     return app
   }
 
   async visit(cookie = ''): Promise<{ text: string; cookie: string }> {
-    const response = await fetch(this.#url, { headers: { cookie } })
+    const response = await fetch(this.url, { headers: { cookie } })
     const given = response.headers.get('set-cookie')?.split(';')[0]
     return { text: await response.text(), cookie: given ?? cookie }
   }

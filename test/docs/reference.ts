@@ -25,26 +25,41 @@ const NOT_TOLD = 'on'
 /** docs/reference.md, made of the TSDoc of what the package exports. */
 export async function reference(): Promise<string> {
   const app = await Application.bootstrap({
-    entryPoints: ['lib/index.ts', 'lib/discovery/index.ts', 'lib/embedded/index.ts'],
+    entryPoints: ['lib/index.ts', 'lib/discovery/index.ts', 'lib/embedded/index.ts', 'lib/fastify/index.ts'],
     // That is for `tsc`.
     skipErrorChecking: true,
     excludeInternal: true,
     excludePrivate: true,
     excludeExternals: true,
     jsDocCompatibility: { defaultTag: false },
-    logLevel: 'Error',
+    validation: { notExported: true, invalidLink: true, notDocumented: true },
+    // Node's, to which `lib/memcached` adds what its types leave out.
+    intentionallyNotExported: ['Buffer'],
+    logLevel: 'Warn',
   })
   const project = await app.convert()
   if (project === undefined) throw new Error('TypeDoc found nothing')
+  app.validate(project)
+  if (app.logger.hasWarnings() || app.logger.hasErrors()) throw new Error('See the warnings above')
   const exported = (project.children ?? []).flatMap(({ children = [] }) => children)
-  const described = exported.sort(inOrder).map(describe)
-  return `${blocks('# Reference', INTRODUCTION, ...described)}\n`
+  const described = exported.sort(inOrder).map(one => withEntry(one, describe(one)))
+  return `${blocks('# Reference', INTRODUCTION, ...described)}\n`.replaceAll(
+    '[asyncDispose]',
+    '[Symbol.asyncDispose]',
+  )
 }
 
 function inOrder(a: DeclarationReflection, b: DeclarationReflection): number {
   const rank = ({ name }: DeclarationReflection): number =>
     (FIRST.indexOf(name) + FIRST.length + 1) % (FIRST.length + 1)
   return rank(a) - rank(b) || (a.name < b.name ? -1 : 1)
+}
+
+/** Says where to import it from, unless that is the package itself. */
+function withEntry({ parent }: DeclarationReflection, text: string): string {
+  if (parent?.name === 'index') return text
+  const [heading, ...rest] = text.split('\n\n')
+  return blocks(heading as string, `From \`express-session-memcached/${parent?.name}\`.`, ...rest)
 }
 
 function describe(one: DeclarationReflection): string {
@@ -109,8 +124,12 @@ function describeType(declaration: DeclarationReflection): string {
 
 /** Options, fields and events. */
 function list(members: readonly DeclarationReflection[]): string {
-  const items = members.map(({ name, type, signatures, comment: own }) => {
+  const items = members.map(({ name, type, signatures, comment: own, parent }) => {
     const call = signatures?.[0]
+    const hasDefault = own?.blockTags.some(({ tag }) => tag === '@defaultValue') ?? false
+    if (parent?.name.endsWith('Options') && !hasDefault) {
+      throw new Error(`The option ${name} of ${parent.name} says nothing of its default`)
+    }
     const head = `- **\`${name}\`**: \`${call === undefined ? text(type) : callOf(call)}\``
     return blocks(head, comment(own ?? call?.comment).replace(/^(?=.)/gm, '  '))
   })
@@ -124,14 +143,22 @@ function callOf(signature: SignatureReflection): string {
 }
 
 function parametersOf({ parameters = [] }: SignatureReflection): string {
-  return `(${parameters.map(({ name, flags, type }) => `${name}${flags.isOptional ? '?' : ''}: ${text(type)}`).join(', ')})`
+  const shown = parameters.map(({ name, flags, type, defaultValue }) => {
+    const isOptional = flags.isOptional || defaultValue !== undefined
+    return `${flags.isRest ? '...' : ''}${name}${isOptional ? '?' : ''}: ${text(type)}`
+  })
+  return `(${shown.join(', ')})`
 }
 
 function text(type: SomeType | undefined): string {
   // Of Express's request nobody here asks what its parameters are.
-  return String(type)
-    .replace(/Request<.*>/, 'Request')
-    .replaceAll('"', "'")
+  return (
+    String(type)
+      .replace(/Request<.*>/, 'Request')
+      .replaceAll('"', "'")
+      // TypeDoc leaves these out of the type of a function.
+      .replaceAll('(args: Args)', '(...args: Args)')
+  )
 }
 
 function comment(told: Comment | undefined): string {
@@ -165,6 +192,8 @@ function split<T>(all: readonly T[], test: (one: T) => boolean): [T[], T[]] {
 }
 
 function inSource({ children = [] }: DeclarationReflection): DeclarationReflection[] {
-  const place = ({ sources }: DeclarationReflection): number => sources?.[0]?.line ?? 0
+  // What it has of another interface comes last.
+  const place = ({ sources, inheritedFrom }: DeclarationReflection): number =>
+    (inheritedFrom === undefined ? 0 : 1e6) + (sources?.[0]?.line ?? 0)
   return [...children].sort((a, b) => place(a) - place(b))
 }

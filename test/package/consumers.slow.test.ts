@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { linksOf } from '../docs/links.ts'
 import { Project, tsc } from './project.ts'
 
-// The packed package, installed as a user would.
+// The packed package, installed as a user would. What it is used with: test/consumers.
 
 const run = promisify(execFile)
 
@@ -15,6 +15,7 @@ const visit = `
   const server = await EmbeddedMemcached.start()
   const store = new MemcachedStore({ servers: server.address })
   if (typeof elastiCache('cluster:11211') !== 'function' || typeof dns('name') !== 'function') throw new Error('?')
+  if (typeof withRevisions(() => {}) !== 'function') throw new Error('?')
   await store.set('an id', { cookie: { originalMaxAge: 60_000 }, name: 'Ada' })
   const session = await store.get('an id')
   await store.close()
@@ -28,6 +29,7 @@ const esmImports = `
   import { MemcachedStore } from 'express-session-memcached'
   import { dns, elastiCache } from 'express-session-memcached/discovery'
   import { EmbeddedMemcached } from 'express-session-memcached/embedded'
+  import { withRevisions } from 'express-session-memcached/fastify'
   const { Store } = expressSession
 `
 const cjsImports = `
@@ -35,6 +37,7 @@ const cjsImports = `
   const { MemcachedStore } = require('express-session-memcached')
   const { dns, elastiCache } = require('express-session-memcached/discovery')
   const { EmbeddedMemcached } = require('express-session-memcached/embedded')
+  const { withRevisions } = require('express-session-memcached/fastify')
 `
 /** TypeScript asks for more: options and methods have types, and wrong ones are refused. */
 const typed = `
@@ -55,17 +58,12 @@ const FILES: Record<string, string> = {
   'consumer.cjs': `${cjsImports}\nasync function main() {${visit}${print}}\nmain()`,
   'typed.mts': `${esmImports}${typed}${visit}${print}`,
   'typed.cts': `${esmImports}${typed}\nasync function main(): Promise<void> {${visit}${print}}\nmain()`,
-  'consumer.test.js': `${cjsImports}
-test('in Jest', async () => {${visit}
-  expect(session.name).toBe('Ada')
-  expect(store).toBeInstanceOf(Store)
-})`,
 }
 
 let project: Project
 
 beforeAll(async () => {
-  project = await Project.create(['express-session', '@types/express-session', '@types/node', 'jest@30'])
+  project = await Project.create(['express-session', '@types/express-session', '@types/node'])
   for (const [name, text] of Object.entries(FILES)) await project.write(name, text)
 }, 300_000)
 
@@ -76,7 +74,8 @@ const node = async (file: string): Promise<string> => (await project.node(file))
 describe('the packed package', () => {
   test('holds the build, the pages and nothing else', () => {
     expect(project.contents).toContain('dist/index.js')
-    const known = /^(dist\/(index|discovery|embedded|cli)\.|docs\/|bench\/(charts\/|README\.md|RESULTS\.md))/
+    const known =
+      /^(dist\/(index|discovery|embedded|fastify|cli)\.|docs\/|bench\/(charts\/|README\.md|RESULTS\.md))/
     const outside = project.contents.filter(path => !known.test(path))
     expect(outside.sort()).toEqual(['CHANGELOG.md', 'LICENSE', 'README.md', 'SECURITY.md', 'package.json'])
   })
@@ -117,10 +116,5 @@ describe('the packed package', () => {
       cwd: project.folder,
     })
     expect(stdout).toMatch(/^Usage: npx express-session-memcached doctor/)
-  })
-
-  test('works in Jest as it comes', async () => {
-    const { stderr } = await project.node('node_modules/jest/bin/jest.js')
-    expect(stderr).toContain('1 passed')
   })
 }, 120_000)

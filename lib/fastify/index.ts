@@ -1,0 +1,1 @@
+export { withRevisions } from './with-revisions.ts'

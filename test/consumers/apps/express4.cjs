@@ -1,0 +1,11 @@
+const express = require('express4')
+const session = require('express-session')
+const { MemcachedStore } = require('express-session-memcached')
+const { tell } = require('./gate.cjs')
+const { addRoutes } = require('./routes.cjs')
+
+const app = express()
+const store = new MemcachedStore({ prefix: process.env.PREFIX, timeout: 5000 })
+app.use(session({ store, secret: 'secret', resave: false, saveUninitialized: false }))
+addRoutes(app)
+const server = app.listen(0, '127.0.0.1', () => tell(server))
