@@ -43,11 +43,15 @@ interface Share {
 
 const folder = mkdtempSync(join(tmpdir(), 'coverage-'))
 try {
-  const reports = ['--coverage.reporter=json-summary', `--coverage.reportsDirectory=${folder}`]
+  const reports = [
+    '--coverage.reportOnFailure',
+    '--coverage.reporter=json-summary',
+    `--coverage.reportsDirectory=${folder}`,
+  ]
   const vitest = ['node_modules/vitest/vitest.mjs', 'run', '--coverage', ...reports]
   const { status } = spawnSync(process.execPath, vitest, { cwd: ROOT, stdio: 'inherit' })
-  if (status === 0) judge(JSON.parse(readFileSync(join(folder, 'coverage-summary.json'), 'utf8')))
-  else process.exitCode = 1
+  if (status !== 0) process.exitCode = 1
+  judge(JSON.parse(readFileSync(join(folder, 'coverage-summary.json'), 'utf8')))
 } finally {
   rmSync(folder, { recursive: true, force: true })
 }
