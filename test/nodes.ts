@@ -4,6 +4,7 @@
  *
  *   npm run test:nodes                          on all of them
  *   npm run test:nodes -- --node 24 --node 26   on these
+ *   npm run test:nodes -- --others               on all but the one that runs this
  *   npm run test:nodes -- test/session          these files only, and no consumers
  *   npm run test:nodes -- --all                 all tests, instead of those that check
  */
@@ -22,7 +23,11 @@ const CACHE: string = join(ROOT, 'node_modules', '.cache', 'nodes')
 const LIMIT = 20 * 60_000
 
 const { values, positionals: files } = parseArgs({
-  options: { all: { type: 'boolean', default: false }, node: { type: 'string', multiple: true } },
+  options: {
+    all: { type: 'boolean', default: false },
+    others: { type: 'boolean', default: false },
+    node: { type: 'string', multiple: true },
+  },
   allowPositionals: true,
 })
 
@@ -103,8 +108,11 @@ const RUNS: readonly (readonly [what: string, args: readonly string[]])[] = valu
 // Once, with the Node of this machine: the package is the same for all.
 if (RUNS.some(([, args]) => args.includes(ALL))) npm(['run', 'build'])
 
+const own = process.versions.node.split('.')[0]
+const wanted = (values.node ?? NODES).filter(version => !values.others || version.split('.')[0] !== own)
+
 const outcomes: Outcome[] = []
-for (const version of values.node ?? NODES) {
+for (const version of wanted) {
   try {
     const node = install(version)
     for (const [what, args] of RUNS) outcomes.push(run(node, what, args))
