@@ -1,6 +1,7 @@
 // npm run bench            all of it, into RESULTS.md and charts/
 // npm run bench -- NAME    one of it, to the terminal (with --save: its part of RESULTS.md too)
-// npm run soak             the one that is not part of it: --minutes N, --seed N
+// npm run soak             the one that is not part of it: --minutes N, --seed N; --changing: servers that come and
+//                          go, --every N seconds
 
 import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
@@ -13,6 +14,8 @@ import { parseArgs } from 'node:util'
  * @property {import('./lib/servers.js').Servers} servers
  * @property {number} minutes of the soak
  * @property {number} seed of the soak
+ * @property {boolean} changing does the soak change the servers, instead of harming one?
+ * @property {number} every seconds after which it does
  *
  * @typedef {object} Section what a benchmark found
  * @property {string} title
@@ -30,6 +33,8 @@ const { values, positionals } = parseArgs({
   options: {
     save: { type: 'boolean', default: false },
     minutes: { type: 'string', default: '20' },
+    changing: { type: 'boolean', default: false },
+    every: { type: 'string', default: '30' },
     seed: { type: 'string', default: `${Date.now() % 1_000_000}` },
   },
   allowPositionals: true,
@@ -50,7 +55,9 @@ npm(['exec', '--', 'tsdown', '--out-dir', 'bench/dist', '--no-dts', '--log-level
 
 const { startServers, stopServers, describe } = await import('./lib/servers.js')
 const { servers, missing } = await startServers()
-const context = { servers, minutes: Number(values.minutes), seed: Number(values.seed) }
+const { changing } = values
+const [minutes, seed, every] = [values.minutes, values.seed, values.every].map(Number)
+const context = { servers, minutes, seed, changing, every }
 try {
   if (missing.length > 0)
     console.log(`Not on this machine, so their rows are left out: ${missing.join(', ')}.\n`)

@@ -1,9 +1,13 @@
 // Is every acknowledged write still there after a long time of faults, is every logout final, is no
 // handle left, and is memory flat?
 
+import { createHook } from 'node:async_hooks'
+import { connect } from 'node:net'
+import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
+import session from 'express-session'
 import { Child } from './lib/child.js'
 import { Server } from './lib/servers.js'
 import { number, table } from './lib/table.js'
@@ -32,33 +36,136 @@ const FAULTS = {
 }
 
 /** @param {import('./run.js').Context} context @returns {Promise<import('./run.js').Section>} */
-export async function run({ minutes, seed }) {
+export async function run({ minutes, seed, changing, every }) {
   const { MemcachedStore } = await import(new URL('dist/index.js', import.meta.url).href)
+  const mode = changing ? ` --changing --every ${every}` : ''
   console.log(
-    `${minutes} minutes, seed ${seed} (to repeat: npm run soak -- --minutes ${minutes} --seed ${seed})\n`,
+    `${minutes} minutes, seed ${seed} (to repeat: npm run soak -- --minutes ${minutes} --seed ${seed}${mode})\n`,
   )
   const random = generator(seed)
+  return changing
+    ? await withChanges(MemcachedStore, random, minutes, every)
+    : await withFaults(MemcachedStore, random, minutes, seed)
+}
+
+/**
+ * One server, and what may befall it.
+ *
+ * @param {any} MemcachedStore @param {() => number} random @param {number} minutes @param {number} seed
+ */
+async function withFaults(MemcachedStore, random, minutes, seed) {
   const server = await Server.start('memcached', '-m', '512')
   const proxy = await Child.start('proxy', 'proxy.js', [`${server.port}`])
   const handles = census()
   try {
     const store = new MemcachedStore({ servers: `127.0.0.1:${proxy.greeting}` })
     const traffic = new Traffic(store, generator(seed + 1))
-    const heap = await torment({ server, proxy, traffic, random }, minutes * 60_000)
+    const stage = { server, proxy, traffic, random }
+    const seen = await torment(minutes * 60_000, () => strike(stage))
     await sleep(8_000)
     await traffic.stop()
     await traffic.audit()
     await store.close()
     await sleep(100)
-    return report(traffic, heap, left(handles))
+    return report(traffic, seen, left(handles))
   } finally {
     proxy.stop()
     await server.stop()
   }
 }
 
-/** Faults at random, until the time is over. @param {Stage} stage @param {number} duration ms */
-async function torment(stage, duration) {
+/**
+ * Servers that come and go, with a store behind: nothing may fail, nobody may be logged out, and nothing old come
+ * back. Nothing may be left of those that have gone, be it a timer that keeps no process alive.
+ *
+ * @param {any} MemcachedStore @param {() => number} random @param {number} minutes @param {number} every seconds
+ */
+async function withChanges(MemcachedStore, random, minutes, every) {
+  const fleet = await Promise.all([1, 2, 3, 4].map(() => Server.start('memcached', '-m', '256')))
+  const before = await connectionsOf(fleet)
+  const timers = new Timers()
+  const handles = census()
+  try {
+    let list = fleet.slice(0, 3).map(address)
+    let changes = 0
+    const store = new MemcachedStore({ servers: () => list, refresh: 1, backing: new session.MemoryStore() })
+    store.on('servers', () => changes++)
+    const traffic = new Traffic(store, generator(Math.floor(random() * 2 ** 32)))
+    // Nothing is to be forgiven, not even at first.
+    traffic.forgiven = Number.NEGATIVE_INFINITY
+    const seen = await torment(minutes * 60_000, async () => {
+      await sleep(every * 1000)
+      list = otherList(fleet, list, random)
+      return `${list.length} servers`
+    })
+    await sleep(3_000)
+    await traffic.stop()
+    await traffic.audit()
+    await store.close()
+    await sleep(1_000)
+    const open = (await connectionsOf(fleet)) - before
+    const rest = [
+      ...left(handles),
+      ...(open > 0 ? [`${open} connections to servers`] : []),
+      ...(timers.alive > 0 ? [`${timers.alive} timers`] : []),
+    ]
+    const section = report(traffic, seen, rest)
+    return { ...section, blocks: [...section.blocks, `The list changed ${changes} times.`] }
+  } finally {
+    timers.end()
+    await Promise.all(fleet.map(server => server.stop()))
+  }
+}
+
+/** @param {Server} server */
+function address({ port }) {
+  return `127.0.0.1:${port}`
+}
+
+/** Two to four servers, others than those. @param {Server[]} fleet @param {string[]} list @param {() => number} random */
+function otherList(fleet, list, random) {
+  for (;;) {
+    const other = fleet.map(address).filter(() => random() < 0.7)
+    if (other.length >= 2 && other.join() !== list.join()) return other
+  }
+}
+
+/** Client connections of all servers, with the one that asks each. @param {Server[]} fleet */
+async function connectionsOf(fleet) {
+  const counts = fleet.map(async ({ port }) => {
+    const socket = connect(port, '127.0.0.1')
+    socket.end('stats\r\nquit\r\n')
+    return Number(/STAT curr_connections (\d+)/.exec(await text(socket))?.[1])
+  })
+  return (await Promise.all(counts)).reduce((sum, count) => sum + count, 0)
+}
+
+/** Timers that were set since and have not ended, those too that keep no process alive. */
+class Timers {
+  /** @type {Set<number>} */
+  #alive = new Set()
+  #hook = createHook({
+    init: (id, type) => {
+      if (type === 'Timeout') this.#alive.add(id)
+    },
+    destroy: id => this.#alive.delete(id),
+  }).enable()
+
+  get alive() {
+    return this.#alive.size
+  }
+
+  end() {
+    this.#hook.disable()
+  }
+}
+
+/**
+ * Strikes until the time is over, and looks at the heap.
+ *
+ * @param {number} duration ms @param {() => Promise<string>} strike does something after a while, and gives its name
+ */
+async function torment(duration, strike) {
   const end = performance.now() + duration
   /** @type {Record<string, number>} */
   const struck = {}
@@ -69,16 +176,22 @@ async function torment(stage, duration) {
     heap.push({ at: performance.now() / 60_000, bytes: process.memoryUsage().heapUsed })
   }, SAMPLE)
   while (performance.now() < end) {
-    await sleep(1_000 + stage.random() * 14_000)
-    const names = Object.keys(FAULTS)
-    const name = names[Math.floor(stage.random() * names.length)]
-    stage.traffic.forgiven = Number.POSITIVE_INFINITY
-    await FAULTS[name](stage)
-    stage.traffic.forgiven = performance.now()
+    const name = await strike()
     struck[name] = (struck[name] ?? 0) + 1
   }
   clearInterval(sampling)
   return { heap, struck }
+}
+
+/** A fault, at random. @param {Stage} stage */
+async function strike(stage) {
+  await sleep(1_000 + stage.random() * 14_000)
+  const names = Object.keys(FAULTS)
+  const name = names[Math.floor(stage.random() * names.length)]
+  stage.traffic.forgiven = Number.POSITIVE_INFINITY
+  await FAULTS[name](stage)
+  stage.traffic.forgiven = performance.now()
+  return name
 }
 
 /** @param {Stage} stage @param {number} least @param {number} most ms */
@@ -111,7 +224,7 @@ function report({ counts, violations }, { heap, struck }, handles) {
     ['operations refused in a fault', number(counts.refused)],
     ['longest operation, ms', number(counts.longest)],
     [
-      'faults',
+      'faults, or changes',
       Object.entries(struck)
         .map(([name, times]) => `${times} × ${name}`)
         .join(', '),

@@ -29,7 +29,7 @@ import { Expiry, expiresOf } from './session/expiry.ts'
 import { passRevision, revisionOf } from './session/revision.ts'
 import { MemcachedStorage } from './storage/memcached-storage.ts'
 import type { Storage } from './storage/storage.ts'
-import { isTraced, type OperationName, traceOperation } from './tracing.ts'
+import { isTraced, type OperationName, traceListing, traceOperation, traceTask } from './tracing.ts'
 import { knownUser } from './users/user-of.ts'
 import { type DestroyAllOptions, type UserSession, Users } from './users/users.ts'
 
@@ -247,14 +247,15 @@ export class MemcachedStore extends Store {
    *   managed services) and with a `client` of your own; any failure of a server, rather than a part.
    */
   sessions(): AsyncGenerator<ListedSession, void, undefined> {
-    return everySession(this.#context)
+    const listed = everySession(this.#context)
+    return isTraced() ? traceListing('sessions', listed) : listed
   }
 
   /** All of {@link sessions} in an array, each with its `id`: all in memory at once. Fails as {@link sessions} does. */
   override all(): Promise<IdentifiedSession[]>
   override all(callback: Callback<IdentifiedSession[]>): void
   override all(callback?: Callback<IdentifiedSession[]>): Promise<IdentifiedSession[]> | void {
-    return this.#settleLong('all', callback, () => toArray(this.sessions()))
+    return this.#settleLong('all', callback, () => toArray(everySession(this.#context)))
   }
 
   /** The ids of all living sessions; reads hardly any values. Fails as {@link sessions} does. */
@@ -451,16 +452,7 @@ export class MemcachedStore extends Store {
     start: () => Promise<T>,
   ): Promise<T> | void {
     const begin = (): Promise<T> => (this.#closing === undefined ? start() : Promise.reject<T>(closedError()))
-    const result = isTraced()
-      ? new Promise<T>((resolve, reject) => {
-          traceOperation<T>(
-            operation,
-            undefined,
-            done => settleWith(begin(), done),
-            (error, value) => (error === null ? resolve(value as T) : reject(error)),
-          )
-        })
-      : begin()
+    const result = isTraced() ? traceTask(operation, undefined, begin) : begin()
     return callback === undefined ? unattended(result) : settleWith(result, onFreshTick(callback))
   }
 

@@ -34,7 +34,7 @@ const MAY: Record<string, readonly string[]> = {
     'users',
     'options.ts',
   ],
-  cli: ['cluster', 'memcached', 'storage/keys.ts'],
+  cli: ['cluster', 'memcached', 'storage/keys.ts', 'storage/limits.ts'],
   listing: ['operations'],
   operations: [
     'users',

@@ -1,4 +1,5 @@
--- memcached's own proxy before three memcached processes (1.6.23 and newer, built with --enable-proxy):
+-- memcached's own proxy before three memcached processes: a memcached built with --enable-proxy (its documentation
+-- asks for 1.6.23 or newer; 1.6.18 does it, too).
 -- memcached -p 11210 -o proxy_config=/etc/memcached-proxy.lua
 -- The store needs nothing but MEMCACHED_SERVERS=127.0.0.1:11210
 function mcp_config_pools()

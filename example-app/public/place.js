@@ -6,12 +6,14 @@ import { replacePart } from './swap.js'
 
 const SECOND = 1000
 const NEWS_EVERY = 3 * SECOND
+const ANSWER_FOR = 8 * SECOND
 
 const home = document.getElementById('home')
 const ring = () => document.querySelector('.ring')
 let shown = null
 let end = 0
-let asking = false
+/** The question that is under way. */
+let asking
 
 function tick() {
   const now = ring()
@@ -34,8 +36,14 @@ function tick() {
 }
 
 export async function askForNews() {
-  if (asking || document.hidden) return
-  asking = true
+  if (document.hidden) return
+  asking ??= ask().finally(() => {
+    asking = undefined
+  })
+  await asking
+}
+
+async function ask() {
   try {
     const response = await fetch('/place')
     if (response.status === 204) goHome()
@@ -47,8 +55,6 @@ export async function askForNews() {
     }
   } catch {
     // The app is being restarted, perhaps: the next time will tell.
-  } finally {
-    asking = false
   }
 }
 
@@ -78,17 +84,38 @@ document.addEventListener('submit', async event => {
   const { submitter } = event
   const body = new URLSearchParams(new FormData(form, submitter))
   const stops = submitter.value === 'stop'
-  const server = body.get('server')
+  const { trouble: name, backed } = form.dataset
   const started = performance.now()
   const before = [...submitter.childNodes]
   submitter.textContent = stops ? 'Stopping…' : 'Starting…'
   // What comes after it may be an outage: the news say that more kindly than a page of its own.
   await fetch(form.action, { method: 'POST', body, redirect: 'manual' }).catch(() => {})
   const took = ((performance.now() - started) / 1000).toFixed(1)
-  const words = stops ? `Stopped ${server}.` : `Back in ${took} s: ${server}, and empty.`
-  document.getElementById('servers-said').textContent = words
-  if (!stops) sayNext(words)
+  const words = stops ? `Stopped ${name}.` : `Back in ${took} s: ${name}, ${whatIsIn(backed)}.`
+  if (!stops && backed === undefined) sayNext(words)
+  // What was asked before it happened tells nothing of it.
+  await asking
+  const notice = form.closest('#outage')
   await askForNews()
   submitter.replaceChildren(...before)
   form.removeAttribute('aria-busy')
+  if (notice !== null && !form.isConnected) answerIn(notice, words)
+  else document.getElementById('servers-said').textContent = words
 })
+
+const whatIsIn = backed =>
+  backed === undefined ? 'and empty' : 'empty, and filled again from the durable store'
+
+/** The notice that was asked has gone: its answer takes its place for a while, and the keyboard goes on there. */
+function answerIn(notice, text) {
+  const answer = document.createElement('p')
+  answer.className = 'notice'
+  answer.tabIndex = -1
+  answer.textContent = text
+  notice.append(answer)
+  answer.focus({ preventScroll: true })
+  answer.addEventListener('blur', () => answer.remove())
+  setTimeout(() => {
+    if (!answer.matches(':focus-visible')) answer.remove()
+  }, ANSWER_FOR)
+}

@@ -62,8 +62,8 @@ function complain(cause, title) {
   const text = document.createElement('p')
   text.className = 'problem complaint'
   text.setAttribute('role', 'alert')
-  text.textContent = `${title}. What you typed stays here: try again.`
   const isTypedIn = cause.querySelector('textarea, input:not([type="hidden"])') !== null
+  text.textContent = `${title}. ${isTypedIn ? 'What you typed stays here: try' : 'Try'} again.`
   const place = isTypedIn ? cause : (cause.closest('.panel') ?? cause)
   place.append(text)
 }

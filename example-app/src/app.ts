@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url'
 import express, { type Express } from 'express'
 import session, { type Store } from 'express-session'
+import type { Durable } from './durable/durable.ts'
 import { Codes } from './join/codes.ts'
 import { Watcher } from './live/watcher.ts'
 import { Proof } from './overlap/proof.ts'
@@ -27,6 +28,8 @@ export interface AppOptions {
   readonly secret: string
   /** Where the sessions are, for the page to show it. */
   readonly servers?: Servers | undefined
+  /** What is behind the store, where that is one on memcached. */
+  readonly durable?: Durable | undefined
   /** Milliseconds for which a code for joining is good; a minute. */
   readonly codeLife?: number | undefined
   /** From where it can be reached; from this computer only. */
@@ -38,13 +41,15 @@ const HOUR = 60 * 60 * 1000
 const PUBLIC = fileURLToPath(new URL('../public', import.meta.url))
 
 /** The app, not listening yet. */
-export function createApp({ store, secret, servers, codeLife, reach = HERE }: AppOptions): Express {
+export function createApp(options: AppOptions): Express {
+  const { store, secret, servers, durable, codeLife, reach = HERE } = options
   const app = express()
   const browsers = new BrowserCookie(secret)
   const codes = servers && new Codes(servers.addresses, codeLife)
   const context = {
     store,
     servers,
+    durable,
     browsers,
     codes,
     reach,

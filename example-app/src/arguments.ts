@@ -1,7 +1,7 @@
 /** What the command line asks for. */
 export interface Wanted {
   readonly help: boolean
-  /** Two processes and three servers. */
+  /** Two processes, three servers, and a durable store behind these. */
   readonly demo: boolean
   /** Listen to the network, too. */
   readonly phone: boolean
@@ -9,7 +9,7 @@ export interface Wanted {
 
 export const HELP = `npm start                 the example app, with the memcached that is there
 npm start -- --phone      the same, for phones in the same network, too
-npm start -- --demo       two processes of it, and three memcached servers of their own
+npm start -- --demo       two processes of it, three memcached servers of their own, and a database behind
 npm start -- --help       this
 
 Environment:

@@ -1,6 +1,8 @@
 /** One of the app processes of `npm start -- --demo`. */
 import { commandFor, readArguments } from './arguments.ts'
 import type { Listening } from './demo.ts'
+import { durableIn } from './durable/durable.ts'
+import { RemoteDatabase } from './durable/remote-database.ts'
 import { readAddress, readPublicUrl } from './environment.ts'
 import { Remote } from './memcached/remote.ts'
 import { serve } from './serve.ts'
@@ -11,7 +13,9 @@ import { createStore } from './store.ts'
 const { env } = process
 const wanted = readArguments(process.argv.slice(2))
 const servers = await findServers(env)
-const store = createStore(servers.addresses)
+const database = await RemoteDatabase.find()
+const durable = database && durableIn(database)
+const store = createStore(servers.addresses, durable?.store)
 const own = servers.addresses.map(address => new Remote(address))
 
 try {
@@ -21,6 +25,7 @@ try {
     store,
     secret: env.SESSION_SECRET ?? '',
     servers: { ...servers, own, description },
+    durable,
     publicUrl,
   }
   // The demo takes two ports: this one's and the next are in doubt.

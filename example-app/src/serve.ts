@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import type { Server } from 'node:http'
 import type { MemcachedStore } from 'express-session-memcached'
 import { createApp } from './app.ts'
+import type { Durable } from './durable/durable.ts'
 import type { Address } from './environment.ts'
 import { networkAddress } from './reach/network.ts'
 import { isLocal, isOpen } from './reach/reach.ts'
@@ -23,6 +24,7 @@ interface What {
   readonly store: MemcachedStore
   readonly secret: string
   readonly servers: Servers
+  readonly durable?: Durable | undefined
   readonly publicUrl?: string | undefined
 }
 
@@ -31,16 +33,16 @@ type Advise = (port: number) => string
 
 /** Runs the app on a port. @throws Error - with a message for people. */
 export async function serve(
-  { store, secret, servers, publicUrl }: What,
+  { publicUrl, ...what }: What,
   { port, host }: Address,
   advise: Advise,
 ): Promise<Serving> {
   const reach = { isOpen: isOpen(host), publicUrl }
-  const server = createApp({ store, secret, servers, reach }).listen(port, host)
+  const server = createApp({ ...what, reach }).listen(port, host)
   try {
     await once(server, 'listening')
   } catch (error) {
-    await store.close()
+    await what.store.close()
     throw new Error(explain(error as NodeJS.ErrnoException, { port, host }, advise))
   }
   const urlOf = (name: string): string => `http://${name}:${portOf(server) ?? port}`
@@ -57,7 +59,7 @@ export async function serve(
       const timer = setTimeout(() => server.closeAllConnections(), GRACE)
       await closed
       clearTimeout(timer)
-      await store.close()
+      await what.store.close()
     },
   }
 }

@@ -3,6 +3,8 @@ import { bytes, count, counted, percent } from './words.ts'
 
 /** Something to do. */
 export interface Finding {
+  /** Which rule found it, for programs. */
+  readonly rule: string
   readonly problem: string
   readonly advice: string
 }
@@ -21,11 +23,21 @@ type Settings = ReadonlyMap<string, string>
 
 /** What is wrong with a server, or soon will be. */
 export function findings(examination: Examination): Finding[] {
-  return RULES.map(rule => rule(examination)).filter(finding => finding !== null)
+  return apply(RULES, examination)
 }
 
-const RULES: readonly ((examination: Examination) => Finding | null)[] = [
-  function evictions({ statistics: { general } }) {
+/** What a rule says of what it looks at; null where that is well. */
+export type Rule<T> = (seen: T) => Omit<Finding, 'rule'> | null
+
+export function apply<T>(rules: Readonly<Record<string, Rule<T>>>, seen: T): Finding[] {
+  return Object.entries(rules).flatMap(([rule, look]) => {
+    const found = look(seen)
+    return found === null ? [] : [{ rule, ...found }]
+  })
+}
+
+const RULES: Readonly<Record<string, Rule<Examination>>> = {
+  evictions({ statistics: { general } }) {
     const evicted = Number(general.get('evictions') ?? 0)
     if (evicted === 0) return null
     return {
@@ -37,7 +49,7 @@ const RULES: readonly ((examination: Examination) => Finding | null)[] = [
     }
   },
 
-  function memory({ statistics: { general } }) {
+  memory({ statistics: { general } }) {
     const used = Number(general.get('bytes') ?? 0)
     const limit = Number(general.get('limit_maxbytes') ?? 0)
     if (limit === 0 || used < limit * NEAR) return null
@@ -47,7 +59,7 @@ const RULES: readonly ((examination: Examination) => Finding | null)[] = [
     }
   },
 
-  function connections({ statistics: { general, settings } }) {
+  connections({ statistics: { general, settings } }) {
     const open = Number(general.get('curr_connections') ?? 0)
     const limit = Number(settings.get('maxconns') ?? general.get('max_connections') ?? 0)
     const own = Number(general.get('reserved_fds') ?? 0)
@@ -65,7 +77,7 @@ const RULES: readonly ((examination: Examination) => Finding | null)[] = [
         }
   },
 
-  function disabledEvictions({ statistics: { settings } }) {
+  disabledEvictions({ statistics: { settings } }) {
     if (settings.get('evictions') !== 'off') return null
     return {
       problem: '-M is set: once memory is full nobody can log in',
@@ -73,7 +85,7 @@ const RULES: readonly ((examination: Examination) => Finding | null)[] = [
     }
   },
 
-  function cas({ statistics: { settings } }) {
+  cas({ statistics: { settings } }) {
     if (settings.get('cas_enabled') !== 'no') return null
     return {
       problem:
@@ -82,7 +94,7 @@ const RULES: readonly ((examination: Examination) => Finding | null)[] = [
     }
   },
 
-  function udp({ statistics: { settings } }) {
+  udp({ statistics: { settings } }) {
     const port = settings.get('udpport') ?? '0'
     if (port === '0') return null
     return {
@@ -91,7 +103,7 @@ const RULES: readonly ((examination: Examination) => Finding | null)[] = [
     }
   },
 
-  function openToAll({ statistics: { settings } }) {
+  openToAll({ statistics: { settings } }) {
     // Other servers do not tell where they listen.
     if (!settings.has('inter') && !settings.has('domain_socket')) return null
     if (asksForPassword(settings) || wantsCertificate(settings) || isLocal(settings)) return null
@@ -106,7 +118,7 @@ const RULES: readonly ((examination: Examination) => Finding | null)[] = [
     }
   },
 
-  function version({ statistics: { general } }) {
+  version({ statistics: { general } }) {
     const version = general.get('version') ?? ''
     if (!isOlder(version, LAST_FIX)) return null
     return {
@@ -117,7 +129,7 @@ const RULES: readonly ((examination: Examination) => Finding | null)[] = [
     }
   },
 
-  function itemSize({ statistics: { settings }, sessions }) {
+  itemSize({ statistics: { settings }, sessions }) {
     const limit = Number(settings.get('item_size_max') ?? 0)
     if (sessions instanceof Error || limit === 0 || sessions.largest < limit * NEAR) return null
     return {
@@ -125,7 +137,20 @@ const RULES: readonly ((examination: Examination) => Finding | null)[] = [
       advice: 'Keep less in sessions, or raise -I and the option maxItemSize.',
     }
   },
-]
+
+  misplaced({ sessions }) {
+    if (sessions instanceof Error || sessions.misplaced === 0) return null
+    const { keys, misplaced } = sessions
+    return {
+      problem: `${count(misplaced)} of its ${counted(keys, 'session')} ${misplaced === 1 ? 'has its' : 'have their'} home on another server of this list: nobody finds ${misplaced === 1 ? 'it' : 'them'} here`,
+      advice:
+        'Name all servers, as the application does. If they are, these were left behind when its list changed; they ' +
+        'end by themselves. Flush or restart the server before the list changes back.',
+    }
+  },
+}
+
+export const RULE_NAMES: readonly string[] = Object.keys(RULES)
 
 function asksForPassword(settings: Settings): boolean {
   return settings.get('auth_enabled_sasl') === 'yes' || settings.get('auth_enabled_ascii') === 'yes'

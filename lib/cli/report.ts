@@ -4,8 +4,13 @@ import type { Examination } from './examination.ts'
 import type { Finding } from './findings.ts'
 import { bytes, count, counted, duration, inWords, NOT_TOLD, percent } from './words.ts'
 
-/** What a server is and how it does, in a few lines. */
-export function describeServer({ statistics, sessions }: Examination, prefix: string): string {
+/**
+ * What a server is and how it does, in a few lines.
+ *
+ * @param share - of all sessions that were counted, how many lie there; NaN where that says nothing.
+ */
+export function describeServer({ statistics, sessions }: Examination, prefix: string, share: number): string {
+  const keeps = keepsMemory(statistics)
   const server = summary('', statistics)
   const { items, evictions, connections, connectionLimit, hits, misses } = server
   const limit = Number(statistics.settings.get('item_size_max') ?? Number.NaN)
@@ -25,9 +30,20 @@ export function describeServer({ statistics, sessions }: Examination, prefix: st
       ? `sessions     not counted. ${inWords(sessions)}`
       : sessions.keys === 0
         ? `sessions     none under ${prefix}`
-        : `sessions     ${counted(sessions.keys, 'key')} under ${prefix}, the largest ${bytes(sessions.largest)} of ${bytes(limit)}`,
+        : `sessions     ${counted(sessions.keys, 'key')} under ${prefix}${Number.isNaN(share) ? '' : `, ${percent(share)} of all`}, the largest ${bytes(sessions.largest)} of ${bytes(limit)}`,
+    ...(keeps === null
+      ? []
+      : [
+          `restarts     ${keeps ? 'keep its sessions, where it is stopped with SIGUSR1 (-e)' : 'lose its sessions (no -e)'}`,
+        ]),
   ]
   return lines.map(line => `  ${line}\n`).join('')
+}
+
+/** Was it started with `-e`, so that it has its memory again after a restart? Null where it does not tell. */
+export function keepsMemory({ settings }: Statistics): boolean | null {
+  const file = settings.get('memory_file')
+  return file === undefined ? null : file !== '(null)'
 }
 
 /** What answers there. Proxies pass on the version of a server behind them, and tell nothing else. */

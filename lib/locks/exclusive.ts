@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Session, SessionData } from 'express-session'
 import { asError, MemcachedStoreError } from '../errors.ts'
+import { isTraced, type OperationTrace, traceTask } from '../tracing.ts'
 import type { Lease } from './lease.ts'
 import { type LockOptions, type LockSettings, readLockOptions } from './lock-options.ts'
 import type { Locks } from './locks.ts'
@@ -44,15 +45,19 @@ export function exclusive(
   options: LockOptions | undefined,
 ): ExclusiveMiddleware {
   const settings = readLockOptions(options)
+  const entrance: Entrance = { locks, isStored, settings }
   return (req, res, next) => {
     // What runs under the lock already need not wait for itself.
     if (req.exclusive !== undefined) {
       next()
       return
     }
-    enter(locks, isStored, settings, req, res).then(
-      entered => {
-        if (entered) process.nextTick(next)
+    const entered = isTraced()
+      ? traceTask('exclusive', locks.serverOf(req.sessionID), trace => enter(entrance, req, res, trace))
+      : enter(entrance, req, res)
+    entered.then(
+      isIn => {
+        if (isIn) process.nextTick(next)
       },
       (thrown: unknown) => {
         const error = asError(thrown)
@@ -65,13 +70,18 @@ export function exclusive(
   }
 }
 
+interface Entrance {
+  readonly locks: Locks
+  readonly isStored: IsStored
+  readonly settings: LockSettings
+}
+
 /** False where nobody waits for the response any more. */
 async function enter(
-  locks: Locks,
-  isStored: IsStored,
-  settings: LockSettings,
+  { locks, isStored, settings }: Entrance,
   req: SessionRequest,
   res: ServerResponse,
+  trace?: OperationTrace,
 ): Promise<boolean> {
   const sid = req.sessionID
   if (req.session === undefined || sid === undefined) {
@@ -81,7 +91,7 @@ async function enter(
       'There is no session to lock: `req.session` is undefined',
     )
   }
-  const lease = await locks.acquire(sid, settings)
+  const lease = await locks.acquire(sid, settings, trace)
   if (res.closed || res.writableEnded) {
     await locks.release(sid, lease)
     return false

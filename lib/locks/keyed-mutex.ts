@@ -20,6 +20,10 @@ export class KeyedMutex {
     })
   }
 
+  isHeld(key: string): boolean {
+    return this.#waiting.has(key)
+  }
+
   release(key: string): void {
     const waiting = this.#waiting.get(key) as Set<(isIn: boolean) => void>
     const [next] = waiting

@@ -3,6 +3,7 @@ import { closedError, MemcachedStoreError } from '../errors.ts'
 import type { Emit } from '../events.ts'
 import { pause } from '../pause.ts'
 import type { Records } from '../storage/storage.ts'
+import { isTraced, type OperationTrace, traceTask } from '../tracing.ts'
 import { KeyedMutex } from './keyed-mutex.ts'
 import { Lease, type LeaseOwner } from './lease.ts'
 import { type LockOptions, type LockSettings, readLockOptions } from './lock-options.ts'
@@ -12,6 +13,9 @@ export interface Lock {
   /** Aborted when the lock was lost: memcached went, or evicted it, or could not be reached in time. */
   readonly signal: AbortSignal
 }
+
+/** What is done while a lock is held. */
+type Task<T> = (lock: Lock) => T | Promise<T>
 
 /** Milliseconds; the wait before another attempt is a random part of this at most. */
 const MAX_PAUSE = 50
@@ -31,8 +35,24 @@ export class Locks implements LeaseOwner {
   }
 
   /** Runs `task` while nobody else holds the session's lock. */
-  async withLock<T>(sid: string, task: (lock: Lock) => T | Promise<T>, options?: LockOptions): Promise<T> {
-    const lease = await this.acquire(sid, readLockOptions(options))
+  withLock<T>(sid: string, task: Task<T>, options?: LockOptions): Promise<T> {
+    return isTraced()
+      ? traceTask('withLock', this.serverOf(sid), trace => this.#withLock(sid, task, options, trace))
+      : this.#withLock(sid, task, options)
+  }
+
+  /** Where a session's lock lives, for people. */
+  serverOf(sid: unknown): string | undefined {
+    return typeof sid === 'string' ? this.#records.addressOf(sid) : undefined
+  }
+
+  async #withLock<T>(
+    sid: string,
+    task: Task<T>,
+    options: LockOptions | undefined,
+    trace?: OperationTrace,
+  ): Promise<T> {
+    const lease = await this.acquire(sid, readLockOptions(options), trace)
     let result: T
     try {
       result = await task({ signal: lease.signal })
@@ -47,11 +67,13 @@ export class Locks implements LeaseOwner {
    * Takes a session's lock. In this process those who want it take turns, in the order in which they
    * came; other processes are met by trying again.
    *
+   * @param trace - is told whether it had to wait.
    * @returns the lease, which is to be given to {@link release}.
    * @throws MemcachedStoreError - `ERR_UNAVAILABLE` where the lock was not free in time; `ERR_CLOSED`.
    */
-  async acquire(sid: string, { wait, lease }: LockSettings): Promise<Lease> {
+  async acquire(sid: string, { wait, lease }: LockSettings, trace?: OperationTrace): Promise<Lease> {
     const end = performance.now() + wait * 1000
+    if (trace !== undefined && this.#mutex.isHeld(sid)) trace.waited = true
     if (!(await this.#mutex.acquire(sid, wait * 1000))) {
       this.#throwIfClosed()
       throw busy(wait)
@@ -63,6 +85,7 @@ export class Locks implements LeaseOwner {
       for (let attempt = 0; !(await held.take()); attempt++) {
         const left = end - performance.now()
         if (left <= 0) throw busy(wait)
+        if (trace !== undefined) trace.waited = true
         await pause(Math.min(Math.random() * Math.min(2 ** attempt, MAX_PAUSE), left))
         this.#throwIfClosed()
       }

@@ -1,7 +1,7 @@
 /** memcached reads an expiration over 30 days as Unix time (protocol.txt, "Expiration times"). */
-const RELATIVE_LIMIT = 60 * 60 * 24 * 30
+const MAX_RELATIVE = 60 * 60 * 24 * 30
 /** The field is 32 bits wide. */
-const ABSOLUTE_LIMIT = 0xffff_ffff
+const MAX_ABSOLUTE = 0xffff_ffff
 const NEVER = 0
 
 /**
@@ -10,7 +10,7 @@ const NEVER = 0
  */
 export function expiration(milliseconds: number): number {
   const seconds = Math.max(Math.ceil(milliseconds / 1000), 0) + 1
-  if (seconds <= RELATIVE_LIMIT) return seconds
+  if (seconds <= MAX_RELATIVE) return seconds
   const absolute = Math.ceil((Date.now() + milliseconds) / 1000) + 1
-  return absolute <= ABSOLUTE_LIMIT ? absolute : NEVER
+  return absolute <= MAX_ABSOLUTE ? absolute : NEVER
 }

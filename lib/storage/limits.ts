@@ -9,3 +9,9 @@ export const ITEM_OVERHEAD = 63
 
 /** More than that, a key and a seal take together. */
 export const MAX_OVERHEAD = 352
+
+/**
+ * A tombstone takes some 80 bytes and its key, 63 of them memcached's own ({@link ITEM_OVERHEAD}); another build
+ * may add more or less. What an express-session needs is above this: its cookie alone has 70 bytes.
+ */
+export const MAX_TOMBSTONE = 128

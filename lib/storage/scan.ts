@@ -1,8 +1,10 @@
 import type { Cluster, ServersNow } from '../cluster/cluster.ts'
+import { MemcachedStoreError } from '../errors.ts'
 import type { MemcachedNode } from '../memcached/node.ts'
 import { OK, type Reply } from '../memcached/reply.ts'
 import type { ListedItem } from '../memcached/walk.ts'
 import type { Keys } from './keys.ts'
+import { MAX_TOMBSTONE } from './limits.ts'
 import { type Choose, pages } from './pages.ts'
 import { Placed } from './relocation.ts'
 import { fromEach, onEach } from './side-by-side.ts'
@@ -12,11 +14,6 @@ import { MOVED, nameIn, type StoredForm, toRecord } from './stored-form.ts'
 /** Values that are asked for at a time, and their bytes. */
 const MAX_VALUES = 128
 const MAX_BYTES: number = 256 * 1024
-/**
- * A tombstone takes some 80 bytes and its key, 63 of them memcached's own (see `limits.ts`); another build
- * may add more or less. What an express-session needs is above this: its cookie alone has 70 bytes.
- */
-const MAX_TOMBSTONE = 128
 /** Seconds: an item outlives its session by up to 3, and the clocks of two machines differ. */
 const NEARLY_OVER = 10
 /** Deletes that are on their way at a time. */
@@ -45,7 +42,7 @@ export class Scan {
         if (isFirst) alive(this.#keys.idIn(item.key))
         return false
       }
-      return this.#read(node, choose, signal)
+      return this.#whileThere(node, this.#read(node, choose, signal))
     })
   }
 
@@ -53,12 +50,34 @@ export class Scan {
   async clear(): Promise<void> {
     const { nodes } = await this.#cluster.now()
     return onEach(nodes, async (node, signal) => {
-      for await (const page of pages(node, this.#keys.prefix, () => true, signal)) {
+      const all = pages(node, this.#keys.prefix, () => true, signal)
+      for await (const page of this.#whileThere(node, all)) {
         for (let at = 0; at < page.length; at += DELETES_AT_ONCE) {
           await deleteAll(node, page.slice(at, at + DELETES_AT_ONCE))
         }
       }
     })
+  }
+
+  /**
+   * What comes from a server. One that leaves the list of servers meanwhile may finish, and where it does not that
+   * is no failure: what lies there is nobody's any more, and those whose home it was have another one, or none.
+   */
+  async *#whileThere<T>(
+    node: MemcachedNode,
+    source: AsyncGenerator<T, void, undefined>,
+  ): AsyncGenerator<T, void, undefined> {
+    try {
+      yield* source
+    } catch (error) {
+      const { nodes } = await this.#cluster.now()
+      if (nodes.includes(node)) throw error
+      const { address } = node
+      if (nodes.every(other => other.address !== address)) return
+      // With another password, or back again: nobody knows what was passed by then.
+      const message = `memcached on ${address} was connected to anew while it was listed: try again`
+      throw new MemcachedStoreError('ERR_UNAVAILABLE', message, { cause: error })
+    }
   }
 
   /** A session, or its tombstone, where `get` looks for it: one left behind by a change of `servers` is not seen. */

@@ -2,9 +2,20 @@ import { once } from 'node:events'
 import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { createApp } from '../../example-app/src/app.ts'
+import type { Durable } from '../../example-app/src/durable/durable.ts'
 import type { OwnServer } from '../../example-app/src/memcached/own-server.ts'
 import { isOpen } from '../../example-app/src/reach/reach.ts'
 import { createStore } from '../../example-app/src/store.ts'
+
+interface Options {
+  /** 0 is any free one. */
+  readonly port?: number
+  /** Milliseconds. */
+  readonly codeLife?: number
+  readonly host?: string
+  /** Behind memcached. */
+  readonly durable?: Durable
+}
 
 /** The example app on a port of its own; every one is like another process with its own store. */
 export class RunningApp {
@@ -20,18 +31,18 @@ export class RunningApp {
     this.#close = close
   }
 
-  /** `codeLife` in milliseconds; port 0 is any free one. */
   static async start(
     own: readonly OwnServer[],
-    { port = 0, codeLife = 60_000, host = '127.0.0.1' } = {},
+    { port = 0, codeLife = 60_000, host = '127.0.0.1', durable }: Options = {},
   ): Promise<RunningApp> {
     const addresses = own.map(({ address }) => address)
-    const store = createStore(addresses)
+    const store = createStore(addresses, durable?.store)
     const servers = { addresses, description: 'a test', own, close: async () => {} }
     const app = createApp({
       store,
       secret: 'a secret of the tests, long enough',
       servers,
+      durable,
       codeLife,
       reach: { isOpen: isOpen(host) },
     })

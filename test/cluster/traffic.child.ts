@@ -4,6 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { MemcachedStore } from '../../lib/index.ts'
+import { connectBacking } from '../support/backing-stores.ts'
 import { counting, countOf, PREFIX } from './changing.ts'
 
 /** What was done to a session, or seen of it. Times are of the machine's clock that never goes back. */
@@ -18,13 +19,20 @@ export interface Event {
 /** What a parent says: servers, or that it is over. */
 export type Order = readonly string[] | 'over'
 
-const [name = '', first = '', known = ''] = process.argv.slice(2)
+const [name = '', first = '', known = '', redis = ''] = process.argv.slice(2)
 let servers: readonly string[] = first.split(',')
 let isOver = false
 const sids = known.split(',')
 const events: Event[] = []
 const failures: string[] = []
-const store = new MemcachedStore({ servers: () => servers, refresh: 0.1, prefix: PREFIX, timeout: 5000 })
+const behind = redis === '' ? null : await connectBacking({ redis })
+const store = new MemcachedStore({
+  servers: () => servers,
+  refresh: 0.1,
+  prefix: PREFIX,
+  timeout: 5000,
+  ...(behind === null ? {} : { backing: behind.store }),
+})
 
 process.on('disconnect', () => process.exit())
 process.on('message', (order: Order) => {
@@ -90,4 +98,5 @@ async function visitor(number: number): Promise<void> {
 
 await Promise.all(Array.from({ length: 8 }, (_, number) => visitor(number)))
 await store.close()
+await behind?.[Symbol.asyncDispose]()
 process.send?.({ events, failures }, () => process.disconnect())

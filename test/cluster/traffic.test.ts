@@ -1,55 +1,11 @@
-import { type ChildProcess, fork } from 'node:child_process'
-import { once } from 'node:events'
 import { describe, expect, test } from 'vitest'
 import { MemcachedStore } from '../../lib/index.ts'
 import { hasMemcached, Memcached } from '../support/memcached.ts'
-import { programOf } from '../support/programs.ts'
-import { until } from '../support/until.ts'
 import { counting, movedBetween, PREFIX } from './changing.ts'
-import type { Event, Order } from './traffic.child.ts'
+import type { Event } from './traffic.child.ts'
+import { Worker } from './worker.ts'
 
-const FILE = programOf(new URL('traffic.child.ts', import.meta.url))
 const SIDS = Array.from({ length: 300 }, (_, number) => `session-${number}`)
-
-interface Report {
-  readonly events: readonly Event[]
-  readonly failures: readonly string[]
-}
-
-/** A process of its own under traffic. */
-class Worker {
-  readonly #child: ChildProcess
-  #changes = 0
-
-  constructor(name: string, servers: readonly string[]) {
-    this.#child = fork(FILE, [name, servers.join(), SIDS.join()])
-    this.#child.on('message', message => {
-      if (message === 'changed') this.#changes++
-    })
-  }
-
-  async become(servers: readonly string[]): Promise<void> {
-    const changes = this.#changes
-    this.#tell(servers)
-    await until(() => this.#changes > changes, 60_000)
-  }
-
-  async end(): Promise<Report> {
-    const report = new Promise<Report>(resolve => {
-      this.#child.on('message', message => {
-        if (message !== 'changed') resolve(message as Report)
-      })
-    })
-    const gone = once(this.#child, 'exit')
-    this.#tell('over')
-    await gone
-    return report
-  }
-
-  #tell(order: Order): void {
-    this.#child.send(order)
-  }
-}
 
 describe.skipIf(!hasMemcached)(
   'three servers become four, three, two and four, under traffic of two processes',
@@ -61,7 +17,7 @@ describe.skipIf(!hasMemcached)(
         const lists = [all.slice(0, 3), all, all.slice(0, 3), all.slice(0, 2), all]
         await using store = new MemcachedStore({ servers: lists[0], prefix: PREFIX })
         await Promise.all(SIDS.map(sid => store.set(sid, counting(0))))
-        const workers = ['one', 'other'].map(name => new Worker(name, lists[0] as string[]))
+        const workers = ['one', 'other'].map(name => new Worker(name, lists[0] as string[], SIDS))
         for (const [index, list] of lists.slice(1).entries()) {
           // By turns one or the other is the first to know.
           const [early, late] = index % 2 === 0 ? workers : [...workers].reverse()

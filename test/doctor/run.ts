@@ -1,7 +1,7 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
-import { doctor } from '../../lib/cli/doctor.ts'
+import { inText, checkUp as look } from '../../lib/cli/doctor.ts'
 import { parseServers } from '../../lib/memcached/address.ts'
 import { Memcached } from '../support/memcached.ts'
 import { programOf } from '../support/programs.ts'
@@ -39,16 +39,13 @@ export async function checkUp(
   servers: string,
   { prefix = 'sess:', timeout = 2000 }: { prefix?: string; timeout?: number } = {},
 ): Promise<Result> {
-  let output = ''
   let complaint = ''
-  const code = await doctor(
-    parseServers(servers),
-    prefix,
-    timeout,
-    { write: text => (output += text) },
+  const checked = await look(
+    { addresses: parseServers(servers), prefix, timeout },
     { write: text => (complaint += text) },
   )
-  return { code, output, complaint, findings: findingsIn(output) }
+  const output = inText(checked, prefix)
+  return { code: checked.code, output, complaint, findings: findingsIn(output) }
 }
 
 function findingsIn(output: string): string[] {
@@ -77,11 +74,27 @@ export class UpToDate implements AsyncDisposable {
     return this.#proxy.address
   }
 
+  /** Connections that are open now. */
+  get open(): number {
+    return this.#proxy.open
+  }
+
   /** @param version - as long as the true one, since lengths stand before the text. */
   pretend(version: string): void {
     this.#proxy.tamper(reply =>
       Buffer.from(reply.toString('latin1').replaceAll(installed, version), 'latin1'),
     )
+  }
+
+  /** Its clock is so many seconds ahead from now on, and it says what it did before of its version. */
+  advance(seconds: number): void {
+    this.#proxy.tamper(reply => {
+      const text = reply.toString('latin1').replaceAll(installed, '1.6.45')
+      return Buffer.from(
+        text.replace(/(?<!up)time(\d{10})$/, (_, time) => `time${Number(time) + seconds}`),
+        'latin1',
+      )
+    })
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { type AddressInfo, connect, createServer } from 'node:net'
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Memcached } from '../support/memcached.ts'
@@ -103,6 +103,42 @@ export class Twemproxy implements AsyncDisposable {
   }
 }
 
+/** A memcached built with `--enable-proxy`, as Debian's is not. */
+const MEMCACHED_WITH_PROXY: string = process.env.MEMCACHED_WITH_PROXY ?? 'memcached'
+
+export const hasMemcachedProxy: boolean = /\bproxy_config\b/.test(
+  String(spawnSync(MEMCACHED_WITH_PROXY, ['-h']).stdout),
+)
+
+/** memcached's own proxy before three memcached processes. */
+export class MemcachedProxy implements AsyncDisposable {
+  readonly address: string
+  readonly backends: readonly Memcached[]
+  readonly #program: Program
+
+  private constructor(address: string, backends: readonly Memcached[], program: Program) {
+    this.address = address
+    this.backends = backends
+    this.#program = program
+  }
+
+  static async start(): Promise<MemcachedProxy> {
+    const backends = await Promise.all([Memcached.start(), Memcached.start(), Memcached.start()])
+    const [port] = (await freePorts(1)) as [number]
+    const adapt = (text: string): string =>
+      backends.reduce((config, { port }, index) => config.replace(`:${11211 + index}'`, `:${port}'`), text)
+    const command = (config: string): string[] =>
+      `${MEMCACHED_WITH_PROXY} -u root -l 127.0.0.1 -p ${port} -U 0 -o proxy_config=${config}`.split(' ')
+    const program = await Program.start('memcached-proxy.lua', adapt, command, { port, host: '127.0.0.1' })
+    return new MemcachedProxy(`127.0.0.1:${port}`, backends, program)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#program[Symbol.asyncDispose]()
+    await Promise.all(this.backends.map(backend => backend.kill()))
+  }
+}
+
 /** A yrmcds by itself. */
 export class Yrmcds implements AsyncDisposable {
   readonly address: string
@@ -154,5 +190,58 @@ export class LoginMemcached implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.server.kill()
     rmSync(this.#folder, { recursive: true, force: true })
+  }
+}
+
+/** What MemCachier documents of its login over text: the first command is a `set` of the password under the user's name. */
+export class MemCachier implements AsyncDisposable {
+  readonly port: number
+  /** First bytes of each connection. */
+  readonly openings: string[]
+  readonly #front: Server
+  readonly #sockets: Set<Socket>
+  readonly #memcached: Memcached
+
+  private constructor(front: Server, sockets: Set<Socket>, openings: string[], memcached: Memcached) {
+    this.port = (front.address() as AddressInfo).port
+    this.openings = openings
+    this.#front = front
+    this.#sockets = sockets
+    this.#memcached = memcached
+  }
+
+  static async start(user: string, password: string): Promise<MemCachier> {
+    const memcached = await Memcached.start()
+    const sockets = new Set<Socket>()
+    const openings: string[] = []
+    const front = createServer(client => {
+      sockets.add(client.on('error', () => {}).on('close', () => sockets.delete(client)))
+      client.once('data', opening => {
+        openings.push(opening.toString('latin1'))
+        const login = /^set (\S+) 0 0 (\d+)\r\n(.*)\r\n$/s.exec(openings.at(-1) as string)
+        if (login === null) {
+          client.destroy()
+        } else if (login[1] !== user || login[3] !== password || Number(login[2]) !== password.length) {
+          client.end('CLIENT_ERROR authentication failed\r\n')
+        } else {
+          client.write('STORED\r\n')
+          const server = connect(memcached.port, '127.0.0.1')
+          sockets.add(server.on('error', () => {}).on('close', () => sockets.delete(server)))
+          client.pipe(server).pipe(client)
+        }
+      })
+    }).listen(0, '127.0.0.1')
+    await once(front, 'listening')
+    return new MemCachier(front, sockets, openings, memcached)
+  }
+
+  cut(): void {
+    for (const socket of this.#sockets) socket.destroy()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.cut()
+    await once(this.#front.close(), 'close')
+    await this.#memcached.kill()
   }
 }

@@ -1,13 +1,21 @@
 import { randomUUID } from 'node:crypto'
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { MemcachedStore, type MemcachedStoreOptions } from '../../lib/index.ts'
 import { sessionOf } from '../contract/calls.ts'
 import { storeContract } from '../contract/store-contract.ts'
+import { runChild } from '../faults/run-child.ts'
 import { overlapContract } from '../overlap/overlap-contract.ts'
 import { Authority } from '../support/certificates.ts'
 import { fewOrMany } from '../support/few-or-many.ts'
 import { hasMemcached, Memcached } from '../support/memcached.ts'
-import { isInstalled, LoginMemcached, Twemproxy, Yrmcds } from './engine.ts'
+import {
+  hasMemcachedProxy,
+  isInstalled,
+  LoginMemcached,
+  MemcachedProxy,
+  Twemproxy,
+  Yrmcds,
+} from './engine.ts'
 
 const ROUNDS = fewOrMany(3, 20)
 /** Milliseconds. What is asked is whether it works, not how soon. */
@@ -15,6 +23,8 @@ const TIMEOUT = 5000
 
 interface Running {
   readonly options: MemcachedStoreOptions
+  /** File of a certificate that is to be trusted. */
+  readonly authority?: string
   stop(): Promise<void>
 }
 
@@ -32,13 +42,14 @@ async function withLogin(): Promise<Running> {
   return { options: { servers }, stop: () => engine[Symbol.asyncDispose]() }
 }
 
-async function overTls(): Promise<Running> {
+async function overTls(scheme: string, ...flags: string[]): Promise<Running> {
   const authority = new Authority()
   const { certFile, keyFile } = authority.issue('engine', 'DNS:localhost,IP:127.0.0.1')
   const options = `ssl_chain_cert=${certFile},ssl_key=${keyFile}`
-  const server = await Memcached.start('-Z', '-o', options)
+  const server = await Memcached.start('-Z', '-o', options, ...flags)
   return {
-    options: { servers: `memcacheds+text://${server.address}`, tls: { ca: authority.ca.cert } },
+    options: { servers: `${scheme}://${server.address}`, tls: { ca: authority.ca.cert } },
+    authority: authority.ca.certFile,
     async stop() {
       await server.kill()
       authority[Symbol.dispose]()
@@ -51,6 +62,11 @@ async function twemproxy(): Promise<Running> {
   return { options: { servers: engine.address }, stop: () => engine[Symbol.asyncDispose]() }
 }
 
+async function memcachedProxy(): Promise<Running> {
+  const engine = await MemcachedProxy.start()
+  return { options: { servers: engine.address }, stop: () => engine[Symbol.asyncDispose]() }
+}
+
 async function yrmcds(protocol?: 'text'): Promise<Running> {
   const engine = await Yrmcds.start()
   return { options: { servers: engine.address, protocol }, stop: () => engine[Symbol.asyncDispose]() }
@@ -60,8 +76,10 @@ const ENGINES: [name: string, isThere: boolean, start: () => Promise<Running>][]
   ['memcached', hasMemcached, () => memcached()],
   ['memcached -B ascii', hasMemcached, () => memcached('-B', 'ascii')],
   ['memcached -Y', hasMemcached, withLogin],
-  ['memcached -Z, with text', hasTls, overTls],
+  ['memcached -Z, with text', hasTls, () => overTls('memcacheds+text')],
+  ['memcached -Z -B ascii, as ElastiCache Serverless', hasTls, () => overTls('memcacheds', '-B', 'ascii')],
   ['twemproxy before three memcached', hasTwemproxy, twemproxy],
+  ["memcached's own proxy before three memcached", hasMemcachedProxy, memcachedProxy],
   ['yrmcds', isInstalled('yrmcdsd'), () => yrmcds()],
   ['yrmcds, with text', isInstalled('yrmcdsd'), () => yrmcds('text')],
 ]
@@ -74,18 +92,16 @@ for (const [name, isThere, start] of ENGINES) {
     })
     afterAll(() => engine.stop())
 
-    test('works with its address alone', async () => {
-      const { servers, ...rest } = engine.options
+    test('works for a newcomer, who sets MEMCACHED_SERVERS and nothing else', async () => {
+      const { servers } = engine.options
       vi.stubEnv('MEMCACHED_SERVERS', servers as string)
-      await using store = new MemcachedStore({ ...rest, protocol: undefined, timeout: TIMEOUT })
-      vi.unstubAllEnvs()
-      const sid = randomUUID()
-      // The first request is the first that the server hears of us.
-      await store.set(sid, sessionOf({ n: 1 }))
-      await store.update(sid, session => Object.assign(session, { m: 2 }))
-      expect(await store.get(sid)).toMatchObject({ n: 1, m: 2 })
-      await store.destroy(sid)
-      expect(await store.get(sid)).toBeNull()
+      if (engine.authority !== undefined) vi.stubEnv('NODE_EXTRA_CA_CERTS', engine.authority)
+      onTestFinished(() => {
+        vi.unstubAllEnvs()
+      })
+      const { found, gone } = JSON.parse(await runChild('../engines/newcomer.child.ts'))
+      expect(found).toMatchObject({ n: 1, m: 2 })
+      expect(gone).toBeNull()
     })
 
     test('keeps locks apart', async () => {
@@ -106,3 +122,17 @@ for (const [name, isThere, start] of ENGINES) {
     overlapContract(() => ({ timeout: TIMEOUT, ...engine.options }), ROUNDS)
   })
 }
+
+describe.skipIf(!hasMemcachedProxy)("memcached's own proxy", () => {
+  test('finds each session where the store itself does', async () => {
+    await using engine = await MemcachedProxy.start()
+    await using store = new MemcachedStore({ servers: engine.address, timeout: TIMEOUT })
+    const sids = Array.from({ length: 100 }, () => randomUUID())
+    await Promise.all(sids.map(sid => store.set(sid, sessionOf({ sid }))))
+    await using direct = new MemcachedStore({
+      servers: engine.backends.map(({ address }) => address),
+      timeout: TIMEOUT,
+    })
+    expect((await direct.getMany(sids)).size).toBe(100)
+  })
+})

@@ -15,7 +15,7 @@ describe('npm start', () => {
     const urls = await until(() => {
       const found = output().match(/http:\/\/localhost:\d+/g)
       return child.exitCode !== null || found?.length === 2 ? found : null
-    }, 20_000)
+    }, 60_000)
     const [one, other] = urls as unknown as [string, string]
     expect(one).not.toBe(other)
 
@@ -25,11 +25,12 @@ describe('npm start', () => {
     expect(await visitor.send(other)).toContain('in the first process')
 
     const news = await visitor.send(`${other}/place`)
-    expect(news.match(/data-up="yes"/g)).toHaveLength(3)
+    // Three servers, and what is behind them.
+    expect(news.match(/data-up="yes"/g)).toHaveLength(4)
     expect(news.match(/holds this session/g)).toHaveLength(1)
     const home = /Home server<\/dt><dd><code>([^<]+)/.exec(news)?.[1] as string
     const idle = Array.from(
-      news.matchAll(/name="server" value="([^"]+)"/g),
+      news.matchAll(/name="server" value="([^"]+:\d+)"/g),
       ([, address]) => address as string,
     ).find(address => address !== home) as string
     for (const [from, server] of [
@@ -38,7 +39,7 @@ describe('npm start', () => {
     ] as const) {
       await visitor.send(`${from}/trouble`, { server, do: 'stop' })
     }
-    expect(await visitor.send(`${one}/place`)).toMatch(/memcached on .* does not answer/)
+    expect(await visitor.send(`${one}/place`)).toMatch(/memcached on .* does not answer, and you are still/)
     for (const [from, server] of [
       [one, home],
       [other, idle],
@@ -46,6 +47,23 @@ describe('npm start', () => {
       await visitor.send(`${from}/trouble`, { server, do: 'bring-back' })
     }
     await until(async () => (await visitor.send(`${other}/health`)).includes('true'))
+
+    // All of memcached goes and comes back empty: what was there and what was put in meanwhile is there.
+    expect(output()).toContain('Behind them is a durable store')
+    await visitor.send(`${one}/sign-in`, { name: 'Ada' })
+    await visitor.send(`${one}/values`, { key: 'before', value: '"the outage"' })
+    await visitor.send(`${other}/trouble`, { server: 'all', do: 'stop' })
+    expect(await visitor.send(`${other}/place`)).toContain('memcached is gone, and you are still signed in')
+    await visitor.send(`${other}/values`, { key: 'during', value: '"still the outage"' })
+    expect(await visitor.send(one)).toContain('still the outage')
+    await visitor.send(`${one}/trouble`, { server: 'all', do: 'bring-back' })
+    await until(async () => (await visitor.send(`${other}/place`)).includes('holds this session'))
+    for (const url of [one, other]) {
+      const page = await visitor.send(url)
+      expect(page).toContain('"before"')
+      expect(page).toContain('still the outage')
+      expect(page).toContain('<dt>Failed calls</dt><dd>0</dd>')
+    }
 
     const ended = once(child, 'exit')
     // Twice, as a Ctrl+C comes that npm passes on.
@@ -82,6 +100,26 @@ describe('npm start', () => {
     other.close()
   })
 
+  test('-- --demo goes on without a durable store where PGlite cannot be had, and says so', async () => {
+    const hooks = `export async function resolve(name, context, next) {
+      if (name === '@electric-sql/pglite') throw new Error('not on this machine')
+      return next(name, context)
+    }`
+    const registers = `import { register } from 'node:module'; register(${JSON.stringify(asModule(hooks))})`
+    const { child, output } = start(['--demo'], { NODE_OPTIONS: `--import=${asModule(registers)}` })
+    await until(() => child.exitCode !== null || output().includes('Ctrl+C'), 20_000)
+    expect(output()).toContain(
+      'No durable store is behind them: PGlite did not start here (not on this machine)',
+    )
+    const [url] = output().match(/http:\/\/localhost:\d+/) as unknown as [string]
+    const visitor = new Visitor()
+    await visitor.send(`${url}/sign-in`, { name: 'Ada' })
+    const page = await visitor.send(url)
+    expect(page).toContain('holds this session')
+    expect(page).not.toContain('durable store')
+    expect(page).not.toContain('Stop all')
+  })
+
   test('-- --help says what there is', async () => {
     const { child, output } = start(['--help'])
     expect(await once(child, 'close')).toEqual([0, null])
@@ -95,3 +133,7 @@ describe('npm start', () => {
     expect(output()).not.toContain('at ')
   })
 })
+
+function asModule(source: string): string {
+  return `data:text/javascript,${encodeURIComponent(source)}`
+}

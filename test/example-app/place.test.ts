@@ -2,7 +2,7 @@ import session from 'express-session'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createApp } from '../../example-app/src/app.ts'
 import { type Health, readHealth } from '../../example-app/src/memcached/health.ts'
-import { serverList } from '../../example-app/src/pages/panels/servers.ts'
+import { serverParts } from '../../example-app/src/pages/panels/servers.ts'
 import { type Servers, startServers } from '../../example-app/src/servers.ts'
 import { EmbeddedMemcached } from '../../lib/embedded/index.ts'
 import { MemcachedStore } from '../../lib/index.ts'
@@ -57,7 +57,8 @@ describe('where the session lives', () => {
   test('tells each server’s figures, which is down, and which the app may stop', async () => {
     const own = await startServers(1)
     const wide = new MemcachedStore({ servers: [memcached.address, ...own.addresses] })
-    const drawn = async (): Promise<string> => serverList(await readHealth(wide, own)).source
+    const drawn = async (): Promise<string> =>
+      serverParts(await readHealth({ store: wide, servers: own, durable: undefined })).source
     const both = await drawn()
     expect(both.match(/data-up="yes"/g)).toHaveLength(2)
     expect(both).toMatch(/Memory[\s\S]*64 MB[\s\S]*Hit rate[\s\S]*Items[\s\S]*Evictions/)
@@ -71,9 +72,13 @@ describe('where the session lives', () => {
   })
 
   test('says what is near its end, and that nothing was found yet', async () => {
-    const [health] = await readHealth(store, servers)
+    const { servers: found } = await readHealth({ store, servers, durable: undefined })
+    const [health] = found
     const drawn = (figures: Record<string, number>): string =>
-      serverList([{ stats: { ...health?.stats, ...figures }, own: false } as Health]).source
+      serverParts({
+        servers: [{ stats: { ...health?.stats, ...figures }, own: false } as Health],
+        durable: undefined,
+      }).source
     expect(drawn({ hits: 0, misses: 0 })).toContain('no reads yet')
     expect(drawn({ hits: 0, misses: 12 })).toContain('no hits yet')
     expect(drawn({ hits: 9, misses: 3 })).toContain('75 % of 12 reads')

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { connect } from 'node:net'
+import { FLAGS } from '../support/memcached.ts'
 import { until } from '../support/until.ts'
 
 /** A memcached with flags that `Memcached.start` has no place for: it listens where the flags say. */
@@ -14,7 +15,7 @@ export class Daemon implements AsyncDisposable {
   /** @param path - of its socket, by which its readiness is seen. */
   static async start(flags: string[], path: string): Promise<Daemon> {
     const user = process.getuid?.() === 0 ? ['-u', 'root'] : []
-    const child = spawn('memcached', [...flags, ...user], { stdio: 'ignore' })
+    const child = spawn('memcached', [...FLAGS, ...flags, ...user], { stdio: 'ignore' })
     process.once('exit', () => child.kill('SIGKILL'))
     const daemon = new Daemon(child)
     await until(async () => {

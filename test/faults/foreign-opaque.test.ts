@@ -3,6 +3,7 @@ import { build, OPCODE, RESPONSE } from '../support/frames.ts'
 import { Lab, PATIENT, withStore } from '../support/lab.ts'
 import { hasMemcached } from '../support/memcached.ts'
 import { behave, MisbehavingServer } from '../support/misbehaving-server.ts'
+import { isText } from '../support/protocol.ts'
 import { foreignOpaque } from '../support/proxy.ts'
 import { ownSession } from '../support/settle.ts'
 import { until } from '../support/until.ts'
@@ -10,7 +11,7 @@ import { until } from '../support/until.ts'
 const CODES = ['ERR_PROTOCOL', 'ERR_UNAVAILABLE', 'ERR_TIMEOUT']
 const SOMEBODY = Buffer.from(JSON.stringify(ownSession('somebody')))
 
-describe.skipIf(!hasMemcached).concurrent('foreign opaque', () => {
+describe.skipIf(!hasMemcached || isText).concurrent('foreign opaque', () => {
   test('once: the connection is dropped, reads are tried once more', async () => {
     await using lab = await Lab.start(PATIENT)
     const { operations, proxy } = lab
@@ -77,6 +78,45 @@ describe.skipIf(!hasMemcached).concurrent('foreign opaque', () => {
     })
     const { error } = await operations.get('opcode')
     expect(error).not.toBeNull()
+    await operations.settled(...CODES)
+    await proxy.pass()
+    await operations.recovered()
+  })
+})
+
+/** The order of replies tells whose they are; values say their keys, too. */
+describe.skipIf(!hasMemcached || !isText).concurrent('text, which has no opaques', () => {
+  test('two values that change places reach nobody else', async () => {
+    await using lab = await Lab.start(PATIENT)
+    const { operations, proxy } = lab
+    await Promise.all([operations.set('swap-a'), operations.set('swap-b')])
+    const before = proxy.connections
+    let first: Buffer | null = null
+    proxy.tamper(reply => {
+      if (proxy.connections > before) return reply
+      if (first !== null) return Buffer.concat([reply, first])
+      first = reply
+      return null
+    })
+    // One after the other, or they were one command.
+    const asked = proxy.count(OPCODE.get)
+    const a = operations.get('swap-a')
+    await until(() => proxy.count(OPCODE.get) > asked)
+    const b = operations.get('swap-b')
+    // Each is asked for once more, on another connection.
+    expect(await a).toMatchObject({ error: null, value: { owner: 'swap-a' } })
+    expect(await b).toMatchObject({ error: null, value: { owner: 'swap-b' } })
+    expect(proxy.connections).toBe(before + 1)
+    await operations.settled()
+  })
+
+  test('replies that come twice', async () => {
+    await using lab = await Lab.start()
+    const { operations, proxy } = lab
+    await lab.warmUp()
+    let count = 0
+    proxy.tamper(reply => (count++ % 10 === 5 ? Buffer.concat([reply, reply]) : reply))
+    await operations.burst(100)
     await operations.settled(...CODES)
     await proxy.pass()
     await operations.recovered()

@@ -3,9 +3,10 @@ import { describe, expect, test } from 'vitest'
 import { MemcachedStore } from '../../lib/index.ts'
 import { BinaryProtocol } from '../../lib/memcached/binary/binary-protocol.ts'
 import type { Line } from '../../lib/memcached/protocol.ts'
-import { OK, type Reply } from '../../lib/memcached/reply.ts'
-import { Request } from '../../lib/memcached/request.ts'
+import { NOT_FOUND, OK, Reply } from '../../lib/memcached/reply.ts'
+import { GET, Request } from '../../lib/memcached/request.ts'
 import { RequestQueue } from '../../lib/memcached/request-queue.ts'
+import { TextProtocol } from '../../lib/memcached/text/text-protocol.ts'
 import { fewOrMany } from '../support/few-or-many.ts'
 import { build, HEADER, OPCODE, RESPONSE } from '../support/frames.ts'
 import { behave, MisbehavingServer } from '../support/misbehaving-server.ts'
@@ -203,5 +204,72 @@ describe('the store', () => {
         }
       }
     }
+  })
+})
+
+/** A key, and what lies under it; several of them are one answer. */
+const answers: fc.Arbitrary<string[]> = fc.array(
+  fc.constantFrom('a', 'b', 'c', 'd', 'none').map(name => name.repeat(5)),
+  { minLength: 1, maxLength: 5 },
+)
+
+function jsonOf(key: string): string {
+  return `{"owner":"${key}"}`.repeat(3)
+}
+
+/** What the text protocol makes of the pieces, while `gets` of these keys are under way. */
+function parsedText(
+  pieces: Buffer[],
+  groups: string[][],
+): { replies: [string, string][]; complains: boolean } {
+  const replies: [string, string][] = []
+  const requests = new RequestQueue()
+  for (const [index, keys] of groups.entries()) {
+    for (const key of keys) {
+      const request = new Request(GET, 0, key)
+      request.group = index + 1
+      request.onReply = ({ status, text }: Reply) => replies.push([key, status === OK ? text : ''])
+      request.onFailure = () => replies.push([key, ''])
+      requests.push(request)
+    }
+  }
+  const protocol = new TextProtocol({
+    ...lineOf(requests),
+    send: request => request.respond(new Reply(NOT_FOUND)),
+  })
+  for (const piece of pieces) if (protocol.parse(piece) !== null) return { replies, complains: true }
+  return { replies, complains: false }
+}
+
+describe('the text protocol', () => {
+  test('whatever comes, it is the same in whatever pieces, and no key gets the value of another', () => {
+    const lengths = fc.array(fc.integer({ min: 1, max: 60 }), { minLength: 1, maxLength: 10 })
+    let served = 0
+    fc.assert(
+      fc.property(
+        fc.array(answers, { minLength: 1, maxLength: 6 }),
+        fc.array(mutation, { maxLength: 3 }),
+        lengths,
+        (groups, mutations, pieces) => {
+          const whole = groups.map(keys =>
+            keys
+              .filter(key => !key.startsWith('none'))
+              .map(key => `VALUE ${key} 0 ${jsonOf(key).length} 7\r\n${jsonOf(key)}\r\n`)
+              .concat('END\r\n')
+              .join(''),
+          )
+          const stream = mutations.reduce(mutate, Buffer.from(whole.join('')))
+          const found = parsedText([Buffer.from(stream)], groups)
+          expect(parsedText(inPieces(stream, pieces), groups)).toEqual(found)
+          for (const [key, text] of found.replies) {
+            if (text === jsonOf(key)) served++
+            const others = ['a', 'b', 'c', 'd'].map(name => name.repeat(5)).filter(other => other !== key)
+            expect(others.filter(other => text === jsonOf(other))).toEqual([])
+          }
+        },
+      ),
+      { numRuns: fewOrMany(2000, 10_000) },
+    )
+    expect(served).toBeGreaterThan(1000)
   })
 })

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
-import { build, REQUEST } from '../support/frames.ts'
-import { Lab, withStore } from '../support/lab.ts'
+import { build, OPCODE, REQUEST } from '../support/frames.ts'
+import { Lab, PATIENT, withStore } from '../support/lab.ts'
 import { hasMemcached } from '../support/memcached.ts'
 import { behave, MisbehavingServer, type Script } from '../support/misbehaving-server.ts'
 
@@ -38,6 +38,29 @@ describe('garbage', () => {
     await operations.settled(...CODES)
     server.greet = () => {}
     await operations.recovered()
+  })
+
+  describe.skipIf(!hasMemcached).concurrent('of a server that greets well', () => {
+    test.each([
+      ['a complaint', Buffer.from('ERROR Too many open connections\r\n')],
+      ['HTTP', Buffer.from('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n')],
+      ['random bytes', randomBytes(1000)],
+      ['zeros', Buffer.alloc(100_000)],
+      ['the end of a line', Buffer.from('\n')],
+      ['the end of a line, twice', Buffer.from('\r\n\r\n')],
+      ['a line that never ends', Buffer.alloc(100_000, 'VALUE ')],
+      ['a greeting', Buffer.from('VERSION 1\r\n')],
+    ])('%s', async (_, bytes) => {
+      await using lab = await Lab.start(PATIENT)
+      const { operations, proxy } = lab
+      await lab.warmUp()
+      proxy.tamper((reply, opcode) => (opcode === OPCODE.noop ? reply : bytes))
+      const outcomes = await operations.burst(100)
+      await operations.settled(...CODES)
+      expect(outcomes.filter(({ error }) => error === null)).toEqual([])
+      await proxy.pass()
+      await operations.recovered()
+    })
   })
 
   test.skipIf(!hasMemcached)('in the midst of work', async () => {

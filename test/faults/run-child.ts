@@ -7,7 +7,7 @@ export async function runChild(file: string, ...args: string[]): Promise<string>
   const child = spawn(process.execPath, [programOf(new URL(file, import.meta.url)), ...args], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
-  const watchdog = setTimeout(() => child.kill('SIGKILL'), 15_000)
+  const watchdog = setTimeout(() => child.kill('SIGKILL'), 25_000)
   let output = ''
   child.stdout.on('data', chunk => {
     output += chunk

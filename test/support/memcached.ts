@@ -9,7 +9,8 @@ import { until } from './until.ts'
 export const hasMemcached: boolean = spawnSync('memcached', ['-V']).status === 0
 
 /** Of every memcached that tests start: `MEMCACHED_FLAGS='-B ascii'` runs them over the text protocol. */
-const FLAGS: readonly string[] = process.env.MEMCACHED_FLAGS?.split(' ').filter(flag => flag !== '') ?? []
+export const FLAGS: readonly string[] =
+  process.env.MEMCACHED_FLAGS?.split(' ').filter(flag => flag !== '') ?? []
 
 /** A real memcached daemon on loopback, to be tormented. */
 export class Memcached {
@@ -53,14 +54,19 @@ export class Memcached {
   }
 
   /** kill -9: everything it held is gone. */
-  async kill(): Promise<void> {
+  kill(): Promise<void> {
+    return this.stop('SIGKILL')
+  }
+
+  /** Waits until it has ended. */
+  async stop(signal: NodeJS.Signals): Promise<void> {
     if (this.#process.exitCode !== null || this.#process.signalCode !== null) return
     const gone = once(this.#process, 'exit')
-    this.#process.kill('SIGKILL')
+    this.#process.kill(signal)
     await gone
   }
 
-  /** Starts it again, empty, on the same port. */
+  /** Starts it again, empty but for `-e`, on the same port. */
   async restart(): Promise<void> {
     await this.kill()
     this.#process = (await launch(this.port, this.#flags)).process

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
-import { OPCODE, WRITES } from './frames.ts'
+import { isMessage, OPCODE, WRITES } from './frames.ts'
 import { Link } from './proxy-link.ts'
 
 /** How a connection is cut: FIN after what was sent, or RST. */
@@ -210,9 +210,13 @@ export function foreignOpaque(reply: Buffer): Buffer {
   return changed
 }
 
-/** Announces a body of so many bytes. */
+/** Announces a body of so many bytes; in text, a value. */
 export function bodyLength(bytes: number): Tamper {
   return reply => {
+    if (!isMessage(reply)) {
+      const text = reply.toString('latin1').replace(/^(VALUE \S+ \d+) \d+/, `$1 ${bytes}`)
+      return Buffer.from(text, 'latin1')
+    }
     const changed = Buffer.from(reply)
     changed.writeUInt32BE(bytes, 8)
     return changed

@@ -1,12 +1,16 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { randomUUID } from 'node:crypto'
 import { type TracingChannelSubscribers, tracingChannel } from 'node:diagnostics_channel'
-import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest'
-import { MemcachedStore, type OperationTrace } from '../../lib/index.ts'
+import { EventEmitter } from 'node:events'
+import type { ServerResponse } from 'node:http'
+import { afterEach, beforeEach, describe, expect, inject, test, vi } from 'vitest'
+import { type ExclusiveMiddleware, MemcachedStore, type OperationTrace } from '../../lib/index.ts'
 import { sessionOf } from '../contract/calls.ts'
-import { load, save } from '../overlap/live.ts'
+import { type LiveSession, load, save } from '../overlap/live.ts'
+import { Gate } from '../overlap/scripted-app.ts'
 import { TwoStores } from '../overlap/two-stores.ts'
 import { Lab } from '../support/lab.ts'
+import { until } from '../support/until.ts'
 
 const memcached = inject('memcached')?.split(',')[0] as string
 const channel = tracingChannel<OperationTrace, OperationTrace>('express-session-memcached')
@@ -157,6 +161,96 @@ describe.skipIf(inject('memcached') === null)('the tracing channel', () => {
     const told = JSON.stringify(heard)
     expect(told).not.toContain(sid)
     expect(told).not.toContain('swordfish')
+  })
+
+  test('tells of a lock, until it is free again, and of who waited for it', async () => {
+    const sid = randomUUID()
+    const first = new Gate()
+    const traces = await tracesOf(async () => {
+      const held = stores.here.withLock(sid, () => first.pass())
+      await until(() => first.waiting === 1)
+      const others = [stores.here, stores.elsewhere].map(store => store.withLock(sid, () => store.get(sid)))
+      const busy = stores.elsewhere.withLock(sid, () => {}, { wait: 0 }).catch(() => {})
+      await busy
+      expect(heard.filter(([event]) => event === 'asyncEnd')).toHaveLength(1)
+      // What is told of it grows: the one elsewhere, third of all, has met the lock by then.
+      await until(() => heard.filter(([event]) => event === 'start')[2]?.[1].waited === true)
+      first.open()
+      await Promise.all([held, ...others])
+    })
+    const busy = expect.objectContaining({ code: 'ERR_UNAVAILABLE' })
+    expect(traces[0]).toEqual({ operation: 'withLock', server, waited: true, error: busy })
+    const locks = traces.slice(1).filter(({ operation }) => operation === 'withLock')
+    expect(locks).toEqual([
+      { operation: 'withLock', server },
+      { operation: 'withLock', server, waited: true },
+      { operation: 'withLock', server, waited: true },
+    ])
+    expect(traces.filter(({ operation }) => operation === 'get')).toHaveLength(2)
+  })
+
+  test('tells of exclusive(), until the request goes on', async () => {
+    const sid = await stores.create({ name: 'Ada' })
+    const run = (live: LiveSession): Promise<EventEmitter> =>
+      new Promise((resolve, reject) => {
+        const req = { session: live, sessionID: sid } as unknown as Parameters<ExclusiveMiddleware>[0]
+        const res = new EventEmitter()
+        const next = (error?: unknown): void => (error == null ? resolve(res) : reject(error as Error))
+        stores.here.exclusive({ wait: 5 })(req, res as unknown as ServerResponse, next)
+      })
+    const [one, other] = [await load(stores.here, sid), await load(stores.here, sid)]
+    const traces = await tracesOf(async () => {
+      const response = await run(one)
+      const waits = run(other)
+      response.emit('finish')
+      ;(await waits).emit('finish')
+    })
+    expect(traces.filter(({ operation }) => operation === 'exclusive')).toEqual([
+      { operation: 'exclusive', server },
+      { operation: 'exclusive', server, waited: true },
+    ])
+  })
+
+  test('tells of sessions() from the first step to the last, however it ends', async () => {
+    await stores.create({})
+    await stores.create({})
+    const down = new MemcachedStore({ servers: '127.0.0.1:1' })
+    const traces = await tracesOf(async () => {
+      const listed = stores.here.sessions()
+      expect(heard).toEqual([])
+      for await (const _ of listed) {
+        expect(heard.map(([event]) => event)).toEqual(['start', 'end'])
+        break
+      }
+      for await (const _ of stores.here.sessions());
+      await down.sessions().next()
+    })
+    await down.close()
+    const error = expect.objectContaining({ code: 'ERR_UNAVAILABLE' })
+    const sessions = { operation: 'sessions', server: undefined }
+    expect(traces).toEqual([sessions, sessions, { ...sessions, error }])
+    expect(heard.filter(([event]) => event === 'error')).toHaveLength(1)
+  })
+
+  test('while nobody listens nothing is published, and no context entered', async () => {
+    const sid = await stores.create({})
+    const entered = vi.spyOn(AsyncLocalStorage.prototype, 'run')
+    const published = vi.spyOn(Object.getPrototypeOf(channel.start), 'publish')
+    const calls = async (): Promise<[number, number]> => {
+      await stores.here.get(sid)
+      await stores.here.length()
+      await stores.here.withLock(sid, () => {})
+      for await (const _ of stores.here.sessions());
+      return [entered.mock.calls.length, published.mock.calls.length]
+    }
+    try {
+      expect(await calls()).toEqual([0, 0])
+      // What is counted here is what there is to be counted.
+      channel.subscribe(listener)
+      expect((await calls())[0]).toBeGreaterThan(0)
+    } finally {
+      vi.restoreAllMocks()
+    }
   })
 
   test('a store that a subscriber asks is no step of what it heard of', async () => {

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { type TracingChannelSubscribers, tracingChannel } from 'node:diagnostics_channel'
 import { once } from 'node:events'
+import { readFile } from 'node:fs/promises'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { context, type Span, trace } from '@opentelemetry/api'
@@ -46,6 +47,7 @@ describe.skipIf(memcached === null)('docs/tracing.md', () => {
   const exporter = new InMemorySpanExporter()
   const gate = new Gate()
   let store: MemcachedStore
+  let prometheus: string
   let server: Server
   let url: string
 
@@ -57,7 +59,8 @@ describe.skipIf(memcached === null)('docs/tracing.md', () => {
     )
     store = new MemcachedStore({ servers: memcached as string, prefix: `tracing-${randomUUID()}:` })
     await run(page.snippet('js', '@opentelemetry/api'), store)
-    await run(page.snippet('js', 'prom-client'), store)
+    prometheus = page.snippet('js', 'prom-client')
+    await run(prometheus, store)
     expect(page.leftOut).toEqual([])
 
     const app = express()
@@ -71,6 +74,10 @@ describe.skipIf(memcached === null)('docs/tracing.md', () => {
     app.get('/', async (req, res) => {
       if (req.query.waits !== undefined) await gate.pass()
       if (req.query.set !== undefined) Object.assign(req.session, { [String(req.query.set)]: 1 })
+      if (req.query.list !== undefined) {
+        await store.withLock(req.sessionID, () => {})
+        for await (const _ of store.sessions());
+      }
       if (req.query.logout === undefined) res.json({})
       else req.session.destroy(() => res.json({}))
     })
@@ -140,6 +147,32 @@ describe.skipIf(memcached === null)('docs/tracing.md', () => {
     expect(ours.every(({ parentSpanContext }) => parentSpanContext !== undefined)).toBe(true)
   })
 
+  test('and of a lock and a listing, under the request that they belong to', async () => {
+    await new Browser(url).ask('visitor=list&list')
+    const spans = await spansOf('list')
+    expect(spans.map(({ name }) => name)).toEqual(['session withLock', 'session sessions'])
+  })
+
+  test('Grafana shows what Prometheus is given, and all of it', async () => {
+    await store.stats()
+    const exported = (await register.metrics()).matchAll(/^# TYPE (\S+) (\S+)$/gm)
+    const known = new Map([...exported].map(([, name = '', type]) => [name, type]))
+    const queried = new Set(expressions(await dashboard()).flatMap(metricsIn))
+    const series = [...known].flatMap(([name, type]) =>
+      type === 'histogram' ? ['bucket', 'sum', 'count'].map(part => `${name}_${part}`) : [name],
+    )
+    expect([...queried].sort()).toEqual(series.sort())
+  })
+
+  test('by labels that there are', async () => {
+    await store.get('nobody')
+    const metrics = await register.metrics()
+    const labels = new Set([...metrics.matchAll(/[{,](\w+)="/g)].map(([, label]) => label))
+    const used = expressions(await dashboard()).flatMap(labelsIn)
+    expect(used.length).toBeGreaterThan(10)
+    expect(used.filter(label => !labels.has(label))).toEqual([])
+  })
+
   test('Prometheus counts them, and tells of the servers', async () => {
     await store.get('nobody')
     await store.get(1 as never).catch(() => {})
@@ -151,7 +184,48 @@ describe.skipIf(memcached === null)('docs/tracing.md', () => {
       expect(metrics).toMatch(new RegExp(`memcached_bytes\\{server="${address}"\\} \\d+`))
     }
   })
+
+  test('a server that has left is not told of any more', async () => {
+    const [first, second] = [memcached as string, '127.0.0.1:1']
+    let servers = [first, second]
+    const changing = new MemcachedStore({ servers: () => servers, refresh: 0.02 })
+    register.clear()
+    await run(prometheus, changing)
+    expect(await register.metrics()).toContain(second)
+    servers = [first]
+    await once(changing, 'servers')
+    const metrics = await register.metrics()
+    await changing.close()
+    expect(metrics).toContain(first)
+    expect(metrics).not.toContain(second)
+  })
 })
+
+async function dashboard(): Promise<unknown> {
+  const file = new URL('../../docs/grafana/express-session-memcached.json', import.meta.url)
+  return JSON.parse(await readFile(file, 'utf8'))
+}
+
+/** What a dashboard asks Prometheus for. */
+function expressions(part: unknown): string[] {
+  if (typeof part !== 'object' || part === null) return []
+  return Object.entries(part).flatMap(([name, value]) =>
+    name === 'expr' ? [String(value)] : expressions(value),
+  )
+}
+
+/** The metrics of an expression: words but for labels, functions, operators and their modifiers. */
+function metricsIn(expression: string): string[] {
+  const bare = expression.replace(/\{.*?\}|\[.*?\]|\b(?:by|without)\s*\(.*?\)/g, ' ')
+  const words = bare.matchAll(/\b[a-z_]\w*\b(?!\s*\()/g)
+  return [...words].map(([word]) => word).filter(word => !/^(by|without|bool|sum|max)$/.test(word))
+}
+
+function labelsIn(expression: string): string[] {
+  const matched = [...expression.matchAll(/(\w+)\s*(?:=~|!~|!=|=)\s*"/g)].map(([, label = '']) => label)
+  const grouped = [...expression.matchAll(/\bby\s*\((.*?)\)/g)].flatMap(([, list = '']) => list.split(/,\s*/))
+  return [...matched, ...grouped]
+}
 
 /** Keeps a cookie. */
 class Browser {

@@ -1,5 +1,5 @@
 import type { UserSession } from 'express-session-memcached'
-import type { Health } from '../memcached/health.ts'
+import { isCarried, type WholeHealth } from '../memcached/health.ts'
 import type { Outcome } from '../overlap/proof.ts'
 import type { SignedIn } from '../session/data.ts'
 import type { Place } from '../session/place.ts'
@@ -7,11 +7,12 @@ import { type Html, html } from './html.ts'
 import { layout } from './layout.ts'
 import { outageNotice } from './outage.ts'
 import { browsersPanel } from './panels/browsers.ts'
+import { durablePanel } from './panels/durable.ts'
 import { overlapPanel } from './panels/overlap.ts'
 import { placePanel } from './panels/place.ts'
 import { serversPanel } from './panels/servers.ts'
 import { type Invitation, sharePanel } from './panels/share.ts'
-import { tour } from './panels/tour.ts'
+import { type Trouble, tour } from './panels/tour.ts'
 import { type Deleted, type Draft, valuesPanel } from './panels/values.ts'
 
 /** All that the first page of somebody who is signed in shows. */
@@ -27,7 +28,7 @@ export interface View {
   readonly logins: readonly UserSession[] | undefined
   readonly canInvite: boolean
   readonly invitation?: Invitation | undefined
-  readonly servers: readonly Health[]
+  readonly health: WholeHealth
   /** Where sessions are kept, in words. */
   readonly description: string | undefined
   /** Of the last overlap test. */
@@ -40,6 +41,8 @@ export interface View {
 }
 
 export function homePage(view: View): Html {
+  const { place, health } = view
+  const isCarrying = isCarried(health, place.holders)
   const browser = view.session.browsers[view.browser ?? '']
   return layout({
     title: `${view.session.user}’s session`,
@@ -49,17 +52,24 @@ export function homePage(view: View): Html {
       <form method="post" action="/sign-out"><button>Sign out</button></form>`,
     body: html`
       <h1 class="title">${view.session.user}’s session</h1>
-      ${outageNotice(undefined)}
+      ${outageNotice(undefined, isCarrying ? health : undefined)}
       <div class="panels" id="home" data-revision="${view.revision}">
         ${overlapPanel({ outcome: view.overlap, runs: view.overlap === undefined, isPrimary: true })}
-        ${tour({ withLinks: true, withTrouble: view.servers.some(({ own }) => own) })}
+        ${tour({ withLinks: true, trouble: troubleOf(health) })}
         ${valuesPanel(view)}
         <div class="pair">
           ${sharePanel(view)}
           ${browsersPanel(view)}
         </div>
-        ${placePanel(view.place)}
-        ${serversPanel({ servers: view.servers, holders: view.place.holders, description: view.description })}
+        ${placePanel(place, isCarrying)}
+        ${serversPanel({ ...health, holders: place.holders, description: view.description })}
+        ${durablePanel(health.durable, isCarrying)}
       </div>`,
   })
+}
+
+/** What becomes of it when memcached is stopped, where it can be stopped. */
+function troubleOf({ servers, durable }: WholeHealth): Trouble | undefined {
+  if (!servers.some(({ own }) => own)) return undefined
+  return durable === undefined ? 'shown' : 'survived'
 }

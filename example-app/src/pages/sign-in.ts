@@ -1,4 +1,4 @@
-import type { Health } from '../memcached/health.ts'
+import type { Outage } from '../memcached/health.ts'
 import type { Outcome } from '../overlap/proof.ts'
 import { type Html, html } from './html.ts'
 import { layout } from './layout.ts'
@@ -11,15 +11,18 @@ interface Model {
   readonly problem?: string
   /** Something about the visit before. */
   readonly notice?: string | undefined
-  /** Servers that do not answer. */
-  readonly away?: readonly Health[]
+  /** Why nobody could sign in just now. */
+  readonly outage?: Outage
   readonly overlap?: Outcome | undefined
   /** Somebody has just come: the overlap test runs by itself. */
   readonly isNew?: boolean
+  /** A durable store is behind memcached. */
+  readonly isBacked?: boolean
 }
 
 /** The first thing that a new visitor sees: the proof, and then the way in. */
-export function signInPage({ name, problem, notice, away = [], overlap, isNew = false }: Model = {}): Html {
+export function signInPage(model: Model): Html {
+  const { name, problem, notice, outage, overlap, isNew = false, isBacked = false } = model
   return layout({
     title: 'Sign in',
     body: html`
@@ -45,9 +48,9 @@ export function signInPage({ name, problem, notice, away = [], overlap, isNew = 
           <button class="primary">Sign in</button>
           ${problem !== undefined && html`<p class="problem" id="name-problem" role="alert">${problem}</p>`}
         </form>
-        ${bringBack(away)}
+        ${outage !== undefined && bringBack(outage)}
       </section>
       <h2 class="tour-title">What you will have seen in a minute</h2>
-      ${tour({ withLinks: false, withTrouble: true })}`,
+      ${tour({ withLinks: false, trouble: isBacked ? 'survived' : 'shown' })}`,
   })
 }

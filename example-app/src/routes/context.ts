@@ -1,4 +1,5 @@
 import type { Store } from 'express-session'
+import type { Durable } from '../durable/durable.ts'
 import type { Codes } from '../join/codes.ts'
 import type { Watcher } from '../live/watcher.ts'
 import type { Proof } from '../overlap/proof.ts'
@@ -10,6 +11,8 @@ import type { Servers } from '../servers.ts'
 export interface Context {
   readonly store: Store
   readonly servers: Servers | undefined
+  /** Undefined where nothing is behind memcached. */
+  readonly durable: Durable | undefined
   readonly browsers: BrowserCookie
   /** Undefined where no memcached keeps them. */
   readonly codes: Codes | undefined

@@ -10,17 +10,17 @@ export function notFound(_req: Request, _res: Response, next: NextFunction): voi
 }
 
 /** Errors look like the rest of the app. Four parameters are what makes this one an error handler for Express. */
-export function errorHandler({ store, servers }: Context): ErrorRequestHandler {
+export function errorHandler(context: Context): ErrorRequestHandler {
   return async (error: unknown, _req, res, next) => {
     if (res.headersSent) {
       next(error)
       return
     }
-    const outage = isOutage(error) ? await readOutage(error, store, servers) : undefined
+    const outage = isOutage(error) ? await readOutage(error, context) : undefined
     const page = toPageError(error, outage)
     if (page.status === 500) console.error(error)
     if (page.status === 503) res.set('Retry-After', '2')
-    res.status(page.status).send(errorPage(page, outage?.away).source)
+    res.status(page.status).send(errorPage(page, outage).source)
   }
 }
 
@@ -36,8 +36,10 @@ function toPageError(error: unknown, outage: Outage | undefined): PageError {
   if (outage !== undefined)
     return new PageError(
       503,
-      whatIsAway(outage.away),
-      'Your session is kept there, so this page cannot be shown just now. Nothing hangs and nothing is half done: it comes back by itself as soon as memcached does.',
+      whatIsAway(outage),
+      outage.durable === undefined
+        ? 'Your session is kept there, so this page cannot be shown just now. Nothing hangs and nothing is half done: it comes back by itself as soon as memcached does.'
+        : 'This cannot be done without it just now. Nothing hangs and nothing is half done: go back, and try again when it answers.',
     )
   if (code === 'ERR_TOO_LARGE' || status === 413)
     return new PageError(

@@ -24,7 +24,7 @@ export function homeRoutes(context: Context): Router {
         : 'signed-out' in req.query
           ? SIGNED_OUT
           : undefined
-      res.send(signInPage({ notice, isNew: true }).source)
+      res.send(signInPage({ notice, isNew: true, isBacked: context.durable !== undefined }).source)
       return
     }
     const { edit } = req.query
@@ -43,9 +43,9 @@ export async function showHome(
   state: Pick<View, 'deleted' | 'draft' | 'editing' | 'invitation' | 'signedOut'> = {},
 ): Promise<void> {
   const sid = req.sessionID
-  const [place, servers, logins] = await Promise.all([
+  const [place, health, logins] = await Promise.all([
     findPlace(context, sid, session),
-    readHealth(context.store, context.servers),
+    readHealth(context),
     loginsOf(context.store, session.user),
   ])
   const view: View = {
@@ -55,7 +55,7 @@ export async function showHome(
     revision: revisionOf(session),
     browser: context.browsers.read(req),
     place,
-    servers,
+    health,
     description: context.servers?.description,
     logins,
     overlap: context.proof.last,

@@ -21,7 +21,7 @@ export function overlapRoutes(context: Context): Router {
     }
     const overlap = await context.proof.run(() => {})
     if (isSignedIn(req.session)) await showHome(context, req, res, req.session)
-    else res.send(signInPage({ overlap }).source)
+    else res.send(signInPage({ overlap, isBacked: context.durable !== undefined }).source)
   })
 }
 

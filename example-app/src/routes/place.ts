@@ -1,9 +1,10 @@
 import { type ErrorRequestHandler, type RequestHandler, Router } from 'express'
-import { readHealth, readOutage } from '../memcached/health.ts'
+import { isCarried, readHealth, readOutage } from '../memcached/health.ts'
 import { outageNotice } from '../pages/outage.ts'
 import { browserList } from '../pages/panels/browsers.ts'
+import { durableFacts } from '../pages/panels/durable.ts'
 import { placeParts } from '../pages/panels/place.ts'
-import { serverList } from '../pages/panels/servers.ts'
+import { serverParts } from '../pages/panels/servers.ts'
 import { isSignedIn } from '../session/data.ts'
 import { loginsOf } from '../session/logins.ts'
 import { onlyLook } from '../session/look.ts'
@@ -22,9 +23,9 @@ export function placeRoutes(context: Context, sessions: RequestHandler): Router 
       return
     }
     onlyLook(req)
-    const outage = await readOutage(error, context.store, context.servers)
+    const outage = await readOutage(error, context)
     const home = outage.away.length === 1 ? outage.away.map(({ stats }) => stats.address) : []
-    res.send(`${outageNotice(outage)}${serverList(outage.servers, home)}`)
+    res.send(`${outageNotice(outage)}${serverParts(outage, home)}`)
   }
   const news: RequestHandler = async (req, res) => {
     const { session, sessionID } = req
@@ -34,24 +35,28 @@ export function placeRoutes(context: Context, sessions: RequestHandler): Router 
       res.status(204).end()
       return
     }
-    const [place, servers, logins] = await Promise.all([
+    const [place, health, logins] = await Promise.all([
       findPlace(context, sessionID, session),
-      readHealth(context.store, context.servers),
+      readHealth(context),
       loginsOf(context.store, session.user),
     ])
     const browsers = browserList({ logins, sid: sessionID, browser: context.browsers.read(req) })
-    res.send(`${outageNotice(undefined)}${placeParts(place)}${browsers}${serverList(servers, place.holders)}`)
+    const isCarrying = isCarried(health, place.holders)
+    const notice = outageNotice(undefined, isCarrying ? health : undefined)
+    const parts = [placeParts(place, isCarrying), browsers, serverParts(health, place.holders)]
+    res.send(`${notice}${parts.join('')}${durableFacts(health.durable, isCarrying) || ''}`)
   }
   return Router().get('/place', sessions, news, outage)
 }
 
 /** Asked by the page of an outage: can sessions be read again? Answers 200 in any case. */
-export function healthRoutes({ store, servers }: Context, sessions: RequestHandler): Router {
+export function healthRoutes(context: Context, sessions: RequestHandler): Router {
   const well: RequestHandler = async (req, res) => {
     onlyLook(req)
     // For a visitor who has no session yet, none was read.
-    const all = await readHealth(store, servers)
-    res.json({ well: all.length === 0 || all.some(({ stats }) => stats.reachable) })
+    const { servers, durable } = await readHealth(context)
+    const well = servers.length === 0 || servers.some(({ stats }) => stats.reachable)
+    res.json({ well: well || durable?.sessions !== undefined })
   }
   const unwell: ErrorRequestHandler = (_error, req, res, _next) => {
     onlyLook(req)

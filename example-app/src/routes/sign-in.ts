@@ -11,7 +11,10 @@ import { isOutage } from './errors.ts'
 
 const LONGEST_NAME = 40
 
-export function signInRoutes({ browsers, store, servers, proof }: Context): Router {
+export function signInRoutes(context: Context): Router {
+  const { browsers, proof } = context
+  const isBacked = context.durable !== undefined
+
   async function signIn(req: Request, res: Response, name: string): Promise<void> {
     // A new id at every sign-in: one that somebody planted in this browser before is worth nothing.
     await regenerateSession(req)
@@ -27,13 +30,13 @@ export function signInRoutes({ browsers, store, servers, proof }: Context): Rout
 
   /** The name that was typed stays. */
   async function showOutage(req: Request, res: Response, name: string, error: unknown): Promise<void> {
-    const { away } = await readOutage(error, store, servers)
-    const problem = `${whatIsAway(away)}, so nobody can sign in there just now. Try again when it is back.`
+    const outage = await readOutage(error, context)
+    const problem = `${whatIsAway(outage)}, so nobody can sign in there just now. Try again when it is back.`
     onlyLook(req)
     res
       .status(503)
       .set('Retry-After', '2')
-      .send(signInPage({ name, problem, away, overlap: proof.last }).source)
+      .send(signInPage({ name, problem, outage, overlap: proof.last, isBacked }).source)
   }
 
   return Router()
@@ -41,7 +44,7 @@ export function signInRoutes({ browsers, store, servers, proof }: Context): Rout
       const name = field(req, 'name').trim().replace(/\s+/g, ' ')
       const problem = nameProblem(name)
       if (problem !== undefined) {
-        res.status(422).send(signInPage({ name, problem, overlap: proof.last }).source)
+        res.status(422).send(signInPage({ name, problem, overlap: proof.last, isBacked }).source)
         return
       }
       const failure = await signIn(req, res, name).then(

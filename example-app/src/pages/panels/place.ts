@@ -4,7 +4,7 @@ import { type Html, html } from '../html.ts'
 import { colouredJson, prettyJson } from '../json.ts'
 
 /** Where the session lives, how long still, and what exactly is stored there. */
-export function placePanel(place: Place): Html {
+export function placePanel(place: Place, isCarried: boolean): Html {
   return html`
     <section class="panel" id="where" aria-labelledby="where-title">
       <header>
@@ -14,7 +14,7 @@ export function placePanel(place: Place): Html {
       <div class="place">
         <div>
           ${lifeRing(place.life)}
-          <div id="place" data-live>${placeFacts(place)}</div>
+          <div id="place" data-live>${placeFacts(place, isCarried)}</div>
         </div>
         <div>
           <h3>As it is stored</h3>
@@ -25,15 +25,17 @@ export function placePanel(place: Place): Html {
 }
 
 /** The parts of the panel that change by themselves, to be sent alone. */
-export function placeParts(place: Place): Html {
-  return html`${lifeRing(place.life)}<div id="place" data-live>${placeFacts(place)}</div>${rawText(place)}`
+export function placeParts(place: Place, isCarried: boolean): Html {
+  return html`${lifeRing(place.life)}<div id="place" data-live>${placeFacts(place, isCarried)}</div>${rawText(place)}`
 }
 
-function placeFacts({ key, holders: [home, ...copies], bytes }: Place): Html {
+/** `isCarried`: it is served by the durable store, since memcached is away. */
+function placeFacts({ key, holders: [home, ...copies], bytes }: Place, isCarried: boolean): Html {
+  const elsewhere = isCarried ? 'the durable store, for now' : 'not known'
   return html`
     <dl class="facts">
       <div><dt>Key</dt><dd><code>${key}</code></dd></div>
-      <div><dt>Home server</dt><dd>${home === undefined ? 'not known' : html`<code>${home}</code>`}</dd></div>
+      <div><dt>Home server</dt><dd>${home === undefined ? elsewhere : html`<code>${home}</code>`}</dd></div>
       <div><dt>Size</dt><dd>${bytes.toLocaleString('en')} ${bytes === 1 ? 'byte' : 'bytes'}</dd></div>
       ${copies.length > 0 && html`<div><dt>Copies on further servers</dt><dd><code>${copies.join(', ')}</code></dd></div>`}
     </dl>`
