@@ -47,7 +47,7 @@ export function keepsMemory({ settings }: Statistics): boolean | null {
 }
 
 /** What answers there. Proxies pass on the version of a server behind them, and tell nothing else. */
-function softwareOf({ general }: Statistics): string {
+export function softwareOf({ general }: Statistics): string {
   const version = general.get('version') ?? ''
   if (version.startsWith('yrmcds')) return version.replace(' version', '')
   if (general.has('proxy_conn_requests')) return `memcached's proxy ${version}`
