@@ -24,7 +24,7 @@ import { parseArgs } from 'node:util'
  * @property {boolean} [failed] when something was found that must not be
  */
 
-const NAMES = ['wire', 'operations', 'http', 'overlap', 'sealed', 'growth', 'faults', 'backing']
+const NAMES = ['wire', 'operations', 'http', 'overlap', 'sealed', 'growth', 'faults', 'backing', 'size']
 const HERE = fileURLToPath(new URL('.', import.meta.url))
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const RESULTS = `${HERE}RESULTS.md`

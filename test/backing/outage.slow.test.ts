@@ -2,16 +2,16 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { connect } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { MemcachedStore } from '../../lib/index.ts'
 import { sessionOf } from '../contract/calls.ts'
 import { type ConnectedStore, connectBacking } from '../support/backing-stores.ts'
 import { hasMemcached, Memcached } from '../support/memcached.ts'
 import { Postgres } from '../support/postgres.ts'
+import { programOf } from '../support/programs.ts'
 import { until } from '../support/until.ts'
 import { isPresent } from './databases.ts'
-import type { Edit, Message, Report, TrafficOptions } from './traffic.ts'
+import type { Edit, Message, Report, TrafficOptions } from './traffic.child.ts'
 
 const SESSIONS = 2000
 /** Changes that each process makes before the next thing happens. */
@@ -32,10 +32,10 @@ class Traffic {
   readonly #reports: Report[] = []
 
   constructor(options: TrafficOptions) {
-    const file = fileURLToPath(new URL('traffic.ts', import.meta.url))
+    const file = programOf(new URL('traffic.child.ts', import.meta.url))
     this.#done = [0, 0]
     this.#children = this.#done.map((_, index) => {
-      const child = fork(file, [JSON.stringify(options)], { execArgv: ['--import', 'tsx'] })
+      const child = fork(file, [JSON.stringify(options)])
       child.on('message', (message: Message) => {
         if ('done' in message) this.#done[index] = message.done
         else this.#reports.push(message.report)

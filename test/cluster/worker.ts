@@ -1,10 +1,10 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
-import { fileURLToPath } from 'node:url'
+import { programOf } from '../support/programs.ts'
 import { until } from '../support/until.ts'
 import type { Event, Order } from './traffic.child.ts'
 
-const FILE: string = fileURLToPath(new URL('./traffic.child.ts', import.meta.url))
+const FILE: string = programOf(new URL('traffic.child.ts', import.meta.url))
 
 export interface Report {
   readonly events: readonly Event[]
@@ -18,7 +18,7 @@ export class Worker {
 
   /** @param redis - the socket of a Redis that stands behind, if one does. */
   constructor(name: string, servers: readonly string[], sids: readonly string[], redis = '') {
-    this.#child = fork(FILE, [name, servers.join(), sids.join(), redis], { execArgv: ['--import', 'tsx'] })
+    this.#child = fork(FILE, [name, servers.join(), sids.join(), redis])
     this.#child.on('message', message => {
       if (message === 'changed') this.#changes++
     })

@@ -1,12 +1,12 @@
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
-import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import { fewOrMany } from '../support/few-or-many.ts'
 import { hasMemcached, Memcached } from '../support/memcached.ts'
+import { programOf } from '../support/programs.ts'
 import { CALLS } from './nobody-waits.calls.ts'
 
-const child = fileURLToPath(new URL('nobody-waits.child.ts', import.meta.url))
+const child = programOf(new URL('nobody-waits.child.ts', import.meta.url))
 const names = Object.keys(CALLS)
 /** In a process each, so that none hides behind another's failure; or in one, which is cheaper. */
 const processes: string[][] = fewOrMany(
@@ -21,7 +21,6 @@ describe.skipIf(!hasMemcached).each([
   test.each(processes)('%s does not end the process', async (_name, ...calls) => {
     await using memcached = await Memcached.start()
     const app = fork(child, [memcached.address, ...calls], {
-      execArgv: ['--import', 'tsx'],
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     })
     let complaint = ''

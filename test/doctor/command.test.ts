@@ -61,7 +61,7 @@ describe.skipIf(!hasMemcached)('the command doctor', () => {
     async () => {
       const { address } = (await start('-m', '512')).memcached
       await fill(address, 500_000, number => [`x:${sidOf(number)}`, 'v'])
-      const command = `${process.execPath} --import tsx ${main} doctor --timeout 60000 ${address}`
+      const command = `${process.execPath} ${main} doctor --timeout 60000 ${address}`
       const { stdout, status } = spawnSync('script', ['-qec', command, '/dev/null'], { encoding: 'utf8' })
       // The one on this machine may be old.
       expect(status, stdout).toBeLessThan(2)

@@ -1,13 +1,13 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
-import { fileURLToPath } from 'node:url'
 import { inText, checkUp as look } from '../../lib/cli/doctor.ts'
 import { parseServers } from '../../lib/memcached/address.ts'
 import { Memcached } from '../support/memcached.ts'
+import { programOf } from '../support/programs.ts'
 import { TcpProxy } from '../support/proxy.ts'
 
-export const main: string = fileURLToPath(new URL('../../lib/cli/main.ts', import.meta.url))
+export const main: string = programOf(new URL('../../lib/cli/main.ts', import.meta.url))
 
 /** The version of the memcached on this machine. */
 const installed: string = /[\d.]+/.exec(String(spawnSync('memcached', ['-V']).stdout))?.[0] ?? ''
@@ -22,7 +22,7 @@ export interface Result {
 
 /** Runs the command as its users do. */
 export async function run(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Result> {
-  const child = spawn(process.execPath, ['--import', 'tsx', main, ...args], {
+  const child = spawn(process.execPath, [main, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, ...env },
   })

@@ -71,13 +71,9 @@ function alive(): number {
 describe.skipIf(!hasMemcached)('the command doctor --watch', () => {
   test.each(['SIGINT', 'SIGTERM'] as const)('ends cleanly at %s', async signal => {
     const server = await start('-M')
-    const child = spawn(
-      process.execPath,
-      ['--import', 'tsx', main, 'doctor', '--watch', '--timeout', '60000', server.address],
-      {
-        stdio: ['ignore', 'pipe', 'pipe'],
-      },
-    )
+    const child = spawn(process.execPath, [main, 'doctor', '--watch', '--timeout', '60000', server.address], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
     onTestFinished(() => void child.kill('SIGKILL'))
     const output = collected(child)
     const complaint = text(child.stderr)

@@ -263,7 +263,7 @@ describe('bad clients', () => {
         await peer.rest()
         expect((await witness.ask(NOOP)).status).toBe(0)
       }),
-      { numRuns: fewOrMany(100, 300) },
+      { numRuns: fewOrMany(40, 300) },
     )
   })
 })

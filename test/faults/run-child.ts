@@ -1,17 +1,10 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { fileURLToPath } from 'node:url'
+import { programOf } from '../support/programs.ts'
 
-/**
- * Node itself runs TypeScript where it can. With tsx, Node 24 and 26 lose an exception now and then that was
- * thrown in `process.nextTick`: the callback has been called, and `uncaughtException` does not hear of it.
- */
-const LOADER = 'typescript' in process.features && process.features.typescript ? [] : ['--import', 'tsx']
-
-/** Runs a TypeScript program of this folder and gives what it printed. It has to end by itself, and well. */
+/** Runs a program of this folder and gives what it printed. It has to end by itself, and well. */
 export async function runChild(file: string, ...args: string[]): Promise<string> {
-  const path = fileURLToPath(new URL(file, import.meta.url))
-  const child = spawn(process.execPath, [...LOADER, path, ...args], {
+  const child = spawn(process.execPath, [programOf(new URL(file, import.meta.url)), ...args], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   const watchdog = setTimeout(() => child.kill('SIGKILL'), 25_000)

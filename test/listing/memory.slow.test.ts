@@ -1,20 +1,19 @@
 import { execFile } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import { Ring } from '../../lib/cluster/ring.ts'
 import { hasMemcached, Memcached } from '../support/memcached.ts'
+import { programOf } from '../support/programs.ts'
 import { fill, sidOf, stored } from './fill.ts'
 
 const run = promisify(execFile)
-const child = fileURLToPath(new URL('memory.child.ts', import.meta.url))
+const child = programOf(new URL('memory.child.ts', import.meta.url))
 const COUNT = 100_000
 const PREFIX = 'memory:'
 const MAX_GROWTH = 50 * 1024 * 1024
 
 async function measure(how: string, servers: readonly string[]): Promise<{ count: number; growth: number }> {
-  const flags = ['--expose-gc', '--import', 'tsx']
-  const { stdout } = await run(process.execPath, [...flags, child, servers.join(), PREFIX, how])
+  const { stdout } = await run(process.execPath, ['--expose-gc', child, servers.join(), PREFIX, how])
   return JSON.parse(stdout)
 }
 

@@ -1,10 +1,10 @@
 import { fork } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
-import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest'
 import { Keys } from '../../lib/storage/keys.ts'
 import { RawMemcached } from '../contract/raw-memcached.ts'
+import { programOf } from '../support/programs.ts'
 import { until } from '../support/until.ts'
 import { Browser } from './browser.ts'
 import { LockingApp, type LockingAppOptions } from './locking-app.ts'
@@ -12,7 +12,7 @@ import { LockingApp, type LockingAppOptions } from './locking-app.ts'
 const memcached = inject('memcached')?.split(',')[0] as string
 
 describe.skipIf(memcached === undefined)('200 overlapping requests that count', () => {
-  const file = fileURLToPath(new URL('app.ts', import.meta.url))
+  const file = programOf(new URL('app.child.ts', import.meta.url))
 
   test.each([
     ['', {}],
@@ -23,9 +23,7 @@ describe.skipIf(memcached === undefined)('200 overlapping requests that count', 
       store: { servers: memcached, prefix: `exclusive-${randomUUID()}:`, timeout: 5000 },
       session,
     }
-    const children = [0, 1].map(() =>
-      fork(file, [JSON.stringify(options)], { execArgv: ['--import', 'tsx'] }),
-    )
+    const children = [0, 1].map(() => fork(file, [JSON.stringify(options)]))
     try {
       const urls = await Promise.all(children.map(async child => String((await once(child, 'message'))[0])))
       for (const [path, isExact] of [

@@ -1,13 +1,13 @@
 import { fork } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
-import { fileURLToPath } from 'node:url'
 import { describe, expect, inject, onTestFinished, test, vi } from 'vitest'
 import { MemcachedStore, type MemcachedStoreOptions } from '../../lib/index.ts'
 import { Keys } from '../../lib/storage/keys.ts'
 import { RawMemcached } from '../contract/raw-memcached.ts'
 import { OPCODE } from '../support/frames.ts'
 import { hasMemcached, Memcached } from '../support/memcached.ts'
+import { programOf } from '../support/programs.ts'
 import { TcpProxy } from '../support/proxy.ts'
 import { until } from '../support/until.ts'
 
@@ -176,8 +176,8 @@ test.skipIf(memcached === undefined)(
   async () => {
     const raw = new RawMemcached(memcached)
     await raw.delete(key)
-    const file = fileURLToPath(new URL('sleeper.ts', import.meta.url))
-    const sleeper = fork(file, [memcached, prefix, sid], { execArgv: ['--import', 'tsx'] })
+    const file = programOf(new URL('sleeper.child.ts', import.meta.url))
+    const sleeper = fork(file, [memcached, prefix, sid])
     onTestFinished(() => void sleeper.kill('SIGKILL'))
     await once(sleeper, 'message')
     sleeper.kill('SIGSTOP')

@@ -2,13 +2,13 @@ import { fork } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
 import { type LockOptions, MemcachedStore, MemcachedStoreError } from '../../lib/index.ts'
 import { Keys } from '../../lib/storage/keys.ts'
 import { RawMemcached } from '../contract/raw-memcached.ts'
 import { OPCODE } from '../support/frames.ts'
 import { Memcached } from '../support/memcached.ts'
+import { programOf } from '../support/programs.ts'
 import { TcpProxy } from '../support/proxy.ts'
 import { until } from '../support/until.ts'
 
@@ -178,8 +178,8 @@ describe.skipIf(memcached === undefined)('withLock', () => {
   })
 
   test('is free again within the lease after kill -9', async () => {
-    const file = fileURLToPath(new URL('holder.ts', import.meta.url))
-    const holder = fork(file, [memcached, prefix, 'l'], { execArgv: ['--import', 'tsx'] })
+    const file = programOf(new URL('holder.child.ts', import.meta.url))
+    const holder = fork(file, [memcached, prefix, 'l'])
     await once(holder, 'message')
     await expect(store.withLock('l', () => {}, { wait: 0 })).rejects.toThrow(MemcachedStoreError)
     const gone = once(holder, 'exit')

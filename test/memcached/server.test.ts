@@ -5,6 +5,7 @@ import type { MemjsNode } from '../../lib/memcached/memjs-node.ts'
 import type { Version, WriteMode } from '../../lib/memcached/node.ts'
 import { EXISTS, NOT_FOUND, OK, type Reply } from '../../lib/memcached/reply.ts'
 import { MAX_BYTES, MAX_REQUESTS } from '../../lib/memcached/server.ts'
+import { fewOrMany } from '../support/few-or-many.ts'
 import { OPCODE } from '../support/frames.ts'
 import { hasMemcached, Memcached } from '../support/memcached.ts'
 import { behave, MisbehavingServer, replyTo } from '../support/misbehaving-server.ts'
@@ -217,7 +218,7 @@ describe.skipIf(!hasMemcached)('values of all sizes at once', () => {
     const node = create(memcached.address, 20_000)
     // Around the size from which on a value leaves as a buffer of its own, and that of a buffer.
     const sizes = [0, 1, 300, 16_383, 16_384, 16_385, 16_386, 21_800, 21_845, 65_536, 200_000, 900_000]
-    const items = Array.from({ length: 300 }, (_, index) => {
+    const items = Array.from({ length: fewOrMany(100, 300) }, (_, index) => {
       const size = sizes[(index * 7) % sizes.length] as number
       const text = `${index} `.repeat(size).slice(0, size)
       // By turns of one byte for a character, of several, and bytes.

@@ -11,7 +11,7 @@ describe.skipIf(servers === null)('on memcached', () => {
 
 test('the overlap is real: the MemoryStore of express-session loses nearly all of it', async () => {
   const app = await ScriptedApp.start({ store: 'memory' })
-  const rounds = fewOrMany(3, 10)
+  const rounds = fewOrMany(1, 10)
   expect(await kept([app], edits, rounds)).toEqual({ keys: rounds, nestedKeys: rounds, deletions: rounds })
   await app[Symbol.asyncDispose]()
 })

@@ -10,7 +10,7 @@ import { type Answer, ScriptedApp, type Step } from './scripted-app.ts'
 import { type App, ChildApp, loaded, Visitor } from './visitor.ts'
 
 const servers = inject('memcached')
-const TRIES = fewOrMany(18, 200)
+const TRIES = fewOrMany(6, 200)
 
 /** What 20 slow requests do after they have loaded the session; each is saved or touched at its end, too. */
 const slowScripts: Step[][] = Array.from({ length: 20 }, (_, number): Step[] => {

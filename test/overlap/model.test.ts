@@ -52,7 +52,7 @@ describe.skipIf(servers === null)('requests by turns, step by step', () => {
           await run.begin()
           for (const one of steps) await run.take(one)
         }),
-        { numRuns: fewOrMany(100, 400) },
+        { numRuns: fewOrMany(40, 400) },
       )
     },
   )
@@ -309,7 +309,7 @@ describe.skipIf(servers === null)('requests at the same time', () => {
           }
         },
       ),
-      { numRuns: fewOrMany(300, 1500) },
+      { numRuns: fewOrMany(100, 1500) },
     )
   })
 })

@@ -7,7 +7,7 @@ import { type AppOptions, ScriptedApp, type Step } from './scripted-app.ts'
 import { type App, ChildApp, Visitor } from './visitor.ts'
 
 const REQUESTS = 50
-const ROUNDS = fewOrMany(8, 100)
+const ROUNDS = fewOrMany(4, 100)
 
 const numbers: number[] = Array.from({ length: REQUESTS }, (_, index) => index)
 

@@ -12,7 +12,7 @@ import { type AnySession, TwoStores } from './two-stores.ts'
 
 const memcached = inject('memcached')?.split(',')[0]
 const VISITORS = 20
-const TIMES = fewOrMany(5, 25)
+const TIMES = fewOrMany(3, 25)
 const ALL = VISITORS * TIMES
 
 describe.skipIf(memcached === undefined)(

@@ -5,7 +5,7 @@ import { fewOrMany } from '../support/few-or-many.ts'
 import { type AnySession, makeSession, TwoStores } from './two-stores.ts'
 
 const servers = inject('memcached')
-const MANY = fewOrMany(1000, 5000)
+const MANY = fewOrMany(300, 5000)
 
 function increment(session: SessionData): void {
   const data = session as unknown as { count: number }

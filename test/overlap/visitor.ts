@@ -1,7 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { Agent, get } from 'node:http'
-import { fileURLToPath } from 'node:url'
+import { programOf } from '../support/programs.ts'
 import { until } from '../support/until.ts'
 import type { Answer, AppOptions, Step } from './scripted-app.ts'
 
@@ -29,8 +29,8 @@ export class ChildApp implements App {
   }
 
   static async start(options: AppOptions): Promise<ChildApp> {
-    const file = fileURLToPath(new URL('app.ts', import.meta.url))
-    const app = new ChildApp(fork(file, [JSON.stringify(options)], { execArgv: ['--import', 'tsx'] }))
+    const file = programOf(new URL('app.child.ts', import.meta.url))
+    const app = new ChildApp(fork(file, [JSON.stringify(options)]))
     await until(() => {
       if (app.#child.exitCode !== null) throw new Error(`The app ended with ${app.#child.exitCode}`)
       return app.url

@@ -1,15 +1,15 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
-import { fileURLToPath } from 'node:url'
 import { describe, expect, inject, test } from 'vitest'
 import { MemcachedStore } from '../../lib/index.ts'
 import { makeSession } from '../overlap/two-stores.ts'
 import { fewOrMany } from '../support/few-or-many.ts'
+import { programOf } from '../support/programs.ts'
 import { EVERYTHING, KEY, OTHER_KEY } from './everything.ts'
 
 const memcached = inject('memcached')?.split(',')[0] as string
-const file = fileURLToPath(new URL('./rotating.ts', import.meta.url))
+const file = programOf(new URL('rotating.child.ts', import.meta.url))
 
 interface Progress {
   readonly counted: number
@@ -23,7 +23,7 @@ class Worker {
   #progress: Progress = { counted: 0, missed: 0, isOver: false }
 
   constructor(task: object) {
-    this.#child = fork(file, [JSON.stringify(task)], { execArgv: ['--import', 'tsx'] })
+    this.#child = fork(file, [JSON.stringify(task)])
     this.#child.on('message', (progress: Progress) => {
       this.#progress = progress
     })

@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { Codec, isSession, isUnmodified, MAX_DEPTH } from '../../lib/session/codec.ts'
 import { parseJson, stringifyJson } from '../../lib/session/json.ts'
+import { fewOrMany } from '../support/few-or-many.ts'
 
 const codec = new Codec({ stringify: JSON.stringify, parse: parseJson })
 const PROTO = '__proto__'
@@ -40,6 +41,7 @@ describe('a session comes back as JSON gives it', () => {
         expect(text).toBe(JSON.stringify(sessionOf({ value })))
         expect(codec.decode(text)).toEqual(withoutProto(JSON.parse(text)))
       }),
+      { numRuns: fewOrMany(30, 100) },
     )
   })
 
@@ -88,7 +90,7 @@ describe('__proto__ is no key of a session', () => {
         expectOrdinary(value)
         expect(value).toEqual(withoutProto(JSON.parse(text)))
       }),
-      { numRuns: 500 },
+      { numRuns: fewOrMany(100, 500) },
     )
   })
 

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { dateToText, textToTime } from '../../lib/session/date.ts'
+import { fewOrMany } from '../support/few-or-many.ts'
 
 const LAST = 8.64e15
 /** Days at the ends of months, years and centuries among any others. */
@@ -33,7 +34,7 @@ test('a text is read as Date.parse reads it', () => {
       const text = new Date(one).toISOString()
       expect(textToTime(text)).toBe(one)
     }),
-    { numRuns: 5000 },
+    { numRuns: fewOrMany(1000, 5000) },
   )
 })
 

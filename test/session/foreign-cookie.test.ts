@@ -10,6 +10,7 @@ import { MemcachedStore } from '../../lib/index.ts'
 import { MAX_DEPTH } from '../../lib/session/codec.ts'
 import { CookieCheck } from '../../lib/session/cookie-check.ts'
 import { RawMemcached } from '../contract/raw-memcached.ts'
+import { fewOrMany } from '../support/few-or-many.ts'
 
 const memcached = inject('memcached')?.split(',')[0] as string
 const prefix = `foreign-${randomUUID()}:`
@@ -162,7 +163,7 @@ describe.skipIf(memcached === undefined)(
       const cookies = fc.dictionary(fc.constantFrom(...names), value, { maxKeys: 5, noNullPrototype: true })
       await fc.assert(
         fc.asyncProperty(cookies, cookie => expectService(JSON.stringify({ cookie, a: 1 }))),
-        { numRuns: 150 },
+        { numRuns: fewOrMany(40, 150) },
       )
     })
 
@@ -181,7 +182,7 @@ describe.skipIf(memcached === undefined)(
       const sessions = fc.dictionary(reserved, value, { maxKeys: 5, noNullPrototype: true })
       await fc.assert(
         fc.asyncProperty(sessions, more => expectService(JSON.stringify({ cookie: { path: '/' }, ...more }))),
-        { numRuns: 50 },
+        { numRuns: fewOrMany(20, 50) },
       )
     })
 

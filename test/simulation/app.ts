@@ -19,7 +19,7 @@ interface Face {
   generate(req: { session: SessionData }): void
 }
 
-export const SECRET = 'the simulation'
+const SECRET = 'the simulation'
 
 /** One process: a store, and an application on express-session. All that goes through it is written down. */
 export class App {

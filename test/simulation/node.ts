@@ -7,7 +7,7 @@ import { type Answer, type Command, type Link, NOBODY, type SimulatedServer } fr
 import type { Clock, Event, VirtualTime } from './virtual-time.ts'
 
 /** Told of all that goes over the wire, for a story. */
-export type Listener = (clock: Clock, server: string, said: Command | Answer | string) => void
+type Listener = (clock: Clock, server: string, said: Command | Answer | string) => void
 
 export interface NodeOptions {
   readonly time: VirtualTime

@@ -52,7 +52,7 @@ export class Story {
   }
 }
 
-export function describeFault(fault: Fault): string {
+function describeFault(fault: Fault): string {
   switch (fault.fault) {
     case 'evict':
       return 'an item is evicted'

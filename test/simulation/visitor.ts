@@ -175,7 +175,7 @@ function pass(middleware: Middleware, req: object, res: object): Promise<void> {
 }
 
 /** A step in words. */
-export function describe(step: Step): string {
+function describe(step: Step): string {
   switch (step.do) {
     case 'set':
       return `sets ${step.leaf} = ${step.value}`

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { chmod, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { until } from './until.ts'
@@ -96,7 +96,7 @@ async function launch(
   const folder = await mkdtemp(join(tmpdir(), 'memcached-'))
   const file = join(folder, 'port')
   const user = process.getuid?.() === 0 ? ['-u', 'nobody'] : []
-  if (user.length > 0) spawnSync('chmod', ['777', folder])
+  if (user.length > 0) await chmod(folder, 0o777)
   const child = spawn('memcached', ['-l', '127.0.0.1', '-p', String(port), '-U', '0', ...user, ...flags], {
     env: { ...process.env, MEMCACHED_PORT_FILENAME: file },
     stdio: ['ignore', 'ignore', 'pipe'],

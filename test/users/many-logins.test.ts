@@ -1,10 +1,10 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
-import { fileURLToPath } from 'node:url'
 import { describe, expect, inject, test } from 'vitest'
 import { fewOrMany } from '../support/few-or-many.ts'
 import { OPCODE } from '../support/frames.ts'
+import { programOf } from '../support/programs.ts'
 import { TcpProxy } from '../support/proxy.ts'
 import { until } from '../support/until.ts'
 import { LONG_AGO, People } from './people.ts'
@@ -35,13 +35,11 @@ describe.skipIf(memcached === undefined)(`${LOGINS} logins of one user at once`,
 
   test('are all listed from two processes', async () => {
     await using people = new People(memcached)
-    const file = fileURLToPath(new URL('logins.ts', import.meta.url))
-    const children = [0, 1].map(() =>
-      fork(file, [memcached, people.prefix], { execArgv: ['--import', 'tsx'] }),
-    )
+    const file = programOf(new URL('logins.child.ts', import.meta.url))
+    const children = [0, 1].map(() => fork(file, [memcached, people.prefix]))
     try {
       await Promise.all(children.map(child => once(child, 'message')))
-      for (let round = 0; round < fewOrMany(4, 20); round++) {
+      for (let round = 0; round < fewOrMany(2, 20); round++) {
         const user = `user-${round}`
         const answers = children.map(child => logIn(child, user, LOGINS / 2))
         const sids = (await Promise.all(answers)).flat()

@@ -9,7 +9,7 @@ import { TcpProxy } from '../support/proxy.ts'
 import { type AnySession, peopleOn, sessionOf, userOf, withoutDate } from './people.ts'
 
 const memcached = inject('memcached')?.split(',')[0] as string
-const TRIES = fewOrMany(20, 200)
+const TRIES = fewOrMany(8, 200)
 
 describe.skipIf(memcached === undefined)('signing out everywhere', () => {
   const people = peopleOn(memcached)

@@ -90,14 +90,3 @@ async function store(address: string, command: string): Promise<boolean> {
     throw new Error(`${address} answered: ${reply.trim()}`)
   return reply.startsWith('STORED')
 }
-
-/** memcached's own figures, by their names there. */
-export async function readStats(address: string): Promise<Map<string, string>> {
-  const reply = (await ask(address, 'stats\r\n')).toString('latin1')
-  return new Map(
-    Array.from(reply.matchAll(/^STAT (\S+) (.*)\r$/gm), ([, name, value]) => [
-      name as string,
-      value as string,
-    ]),
-  )
-}

@@ -11,7 +11,7 @@ export interface Browser {
 }
 
 /** What happened to a key last. */
-export interface Edit {
+interface Edit {
   /** Id of the browser. */
   readonly by: string
   /** Milliseconds since 1970. */
@@ -39,7 +39,7 @@ export function isSignedIn(session: Partial<SessionData> | null | undefined): se
 }
 
 /** Browsers are told apart by colour where their names are not at hand. */
-export const COLOURS = ['amber', 'teal', 'violet', 'rose', 'sky', 'lime', 'coral', 'indigo'] as const
+const COLOURS = ['amber', 'teal', 'violet', 'rose', 'sky', 'lime', 'coral', 'indigo'] as const
 export type Colour = (typeof COLOURS)[number]
 
 /** The first colour that nobody has; from the start again when all are taken. */

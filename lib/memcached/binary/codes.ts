@@ -14,10 +14,10 @@ export const VERSION = 0x0b
 export const STAT = 0x10
 export const SASL_AUTH = 0x21
 
-export const TOO_LARGE = 0x03
+const TOO_LARGE = 0x03
 export const AUTH_ERROR = 0x20
 export const UNKNOWN_COMMAND = 0x81
-export const OUT_OF_MEMORY = 0x82
+const OUT_OF_MEMORY = 0x82
 
 /** A request without extras and value, or one that is a key and a value. */
 export function frame(opcode: number, key = '', value = ''): Buffer {

@@ -209,6 +209,6 @@ function asTextButton(draft: Draft | undefined): Html | false {
 }
 
 /** Keys can be anything; ids of elements cannot. */
-export function rowId(key: string): string {
+function rowId(key: string): string {
   return `row-${createHash('sha256').update(key).digest('hex').slice(0, 10)}`
 }
