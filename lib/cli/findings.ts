@@ -105,9 +105,9 @@ const RULES: Readonly<Record<string, Rule<Examination>>> = {
 
   openToAll({ statistics: { settings } }) {
     // Other servers do not tell where they listen.
-    if (!settings.has('inter') && !settings.has('domain_socket')) return null
-    if (asksForPassword(settings) || wantsCertificate(settings) || isLocal(settings)) return null
-    const listens = settings.get('inter') ?? 'NULL'
+    const listens = settings.get('inter')
+    if (listens === undefined) return null
+    if (asksForPassword(settings) || wantsCertificate(settings) || isLocal(listens, settings)) return null
     return {
       problem: `it is reachable without authentication from outside loopback: it listens on ${
         listens === 'NULL' ? 'every network' : listens
@@ -162,11 +162,9 @@ function wantsCertificate(settings: Settings): boolean {
 }
 
 /** Through a unix socket, or on addresses of this machine only; `NULL` is every address. */
-function isLocal(settings: Settings): boolean {
-  const socket = settings.get('domain_socket') ?? 'NULL'
-  if (socket !== 'NULL') return true
-  const hosts = (settings.get('inter') ?? 'NULL').split(',')
-  return hosts.every(host => /^(127\.[\d.]+|\[?::1\]?|localhost)(:\d+)?$/.test(host))
+function isLocal(listens: string, settings: Settings): boolean {
+  if ((settings.get('domain_socket') ?? 'NULL') !== 'NULL') return true
+  return listens.split(',').every(host => /^(127\.[\d.]+|\[?::1\]?|localhost)(:\d+)?$/.test(host))
 }
 
 /** `1.6.9` before `1.6.18`. What is not written so (`1.6.45-embedded`) is another program. */
