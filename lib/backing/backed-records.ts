@@ -39,11 +39,6 @@ export class BackedRecords implements Records {
     return written === null || written.kind === 'missing' ? 'changed' : written
   }
 
-  /** Nobody deletes an index. */
-  async delete(): Promise<'changed'> {
-    return 'changed'
-  }
-
   close(): void {
     this.#both.close()
   }

@@ -4,7 +4,7 @@ import type { Codec } from '../session/codec.ts'
 import type { Expiry } from '../session/expiry.ts'
 import { Keys } from '../storage/keys.ts'
 import { SessionRecord } from '../storage/record.ts'
-import type { Records, ScannedRecord, Sessions, Storage } from '../storage/storage.ts'
+import type { DeletableRecords, ScannedRecord, Sessions, Storage } from '../storage/storage.ts'
 import { Backed, type BackedOptions, isLease } from './backed.ts'
 import { BackedRecords, RecordShelf } from './backed-records.ts'
 import { BackingStore } from './backing-store.ts'
@@ -22,7 +22,7 @@ export interface BackedStorageOptions extends BackedOptions {
 export class BackedStorage implements Storage {
   readonly sessions: BackedSessions
   readonly indexes: BackedRecords
-  readonly locks: Records
+  readonly locks: DeletableRecords
   readonly #front: Storage
   readonly #store: BackingStore
 

@@ -1,5 +1,5 @@
 import { ConnectionLostError, MemcachedStoreError } from '../errors.ts'
-import type { DeleteOutcome, Records, SideRecord, WriteOutcome } from '../storage/storage.ts'
+import type { DeletableRecords, DeleteOutcome, SideRecord, WriteOutcome } from '../storage/storage.ts'
 
 /** What is kept is kept for up to a second more than it is sure to be, so that this is the shortest lease. In seconds. */
 const MIN_SECONDS = 2
@@ -23,7 +23,7 @@ export interface LeaseOwner {
 
 /** The lock of a session while it is held: a record with the holder's token. */
 export class Lease {
-  readonly #records: Records
+  readonly #records: DeletableRecords
   readonly #owner: LeaseOwner
   readonly #sid: string
   readonly #token: string
@@ -45,7 +45,7 @@ export class Lease {
   #unsureUntil = 0
 
   /** @param seconds - until the lock is free should this process die. */
-  constructor(records: Records, owner: LeaseOwner, sid: string, token: string, seconds: number) {
+  constructor(records: DeletableRecords, owner: LeaseOwner, sid: string, token: string, seconds: number) {
     this.#records = records
     this.#owner = owner
     this.#sid = sid

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { closedError, MemcachedStoreError } from '../errors.ts'
 import type { Emit } from '../events.ts'
 import { pause } from '../pause.ts'
-import type { Records } from '../storage/storage.ts'
+import type { DeletableRecords } from '../storage/storage.ts'
 import { isTraced, type OperationTrace, traceTask } from '../tracing.ts'
 import { KeyedMutex } from './keyed-mutex.ts'
 import { Lease, type LeaseOwner } from './lease.ts'
@@ -22,14 +22,14 @@ const MAX_PAUSE = 50
 
 /** The locks of sessions that this process holds, asks for, or has yet to see freed. */
 export class Locks implements LeaseOwner {
-  readonly #records: Records
+  readonly #records: DeletableRecords
   readonly #emit: Emit
   /** Those of this process that want the lock of a session. */
   readonly #mutex: KeyedMutex = new KeyedMutex()
   readonly #leases: Set<Lease> = new Set()
   #isClosed = false
 
-  constructor(records: Records, emit: Emit) {
+  constructor(records: DeletableRecords, emit: Emit) {
     this.#records = records
     this.#emit = emit
   }

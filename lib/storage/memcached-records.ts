@@ -7,7 +7,7 @@ import { noVersions } from './no-versions.ts'
 import type { Version } from './record.ts'
 import { Placed, Relocation } from './relocation.ts'
 import { replied } from './replied.ts'
-import type { DeleteOutcome, Records, SideRecord, WriteOutcome } from './storage.ts'
+import type { DeletableRecords, DeleteOutcome, SideRecord, WriteOutcome } from './storage.ts'
 import type { StoredForm } from './stored-form.ts'
 
 /** Where a record lies. */
@@ -20,7 +20,7 @@ export interface Place {
 }
 
 /** Records beside the sessions in memcached. */
-export class MemcachedRecords implements Records {
+export class MemcachedRecords implements DeletableRecords {
   readonly maxBytes: number
   readonly #cluster: Cluster
   readonly #form: StoredForm

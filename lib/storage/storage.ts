@@ -10,7 +10,7 @@ export interface Storage {
   /** The index of each user's sessions, by the user's name. */
   readonly indexes: Records
   /** Locks by session id. */
-  readonly locks: Records
+  readonly locks: DeletableRecords
   /** Values that this process has encrypted. */
   readonly sealed: number
 
@@ -103,7 +103,10 @@ export interface Records {
    * @param milliseconds - for which it is to be kept, at least.
    */
   write(name: string, text: string, milliseconds: number, over: SideRecord | null): Promise<WriteOutcome>
+}
 
+/** Records that end before their time, as a lock does. */
+export interface DeletableRecords extends Records {
   /** Deletes a record, on the condition that it is still there. */
   delete(name: string, over: SideRecord): Promise<DeleteOutcome>
 }

@@ -15,6 +15,7 @@ const MINUTE = 60_000
 
 afterEach(() => {
   vi.useRealTimers()
+  vi.restoreAllMocks()
 })
 
 describe.skipIf(memcached === undefined).each(['', 'memcached+text://'])('what is moved, over %s', scheme => {
@@ -80,6 +81,52 @@ describe.skipIf(memcached === undefined).each(['', 'memcached+text://'])('what i
     await relocation.deleteAll([old])
     expect((await relocation.write(own, over, make('after'))).reply.status).not.toBe(OK)
     expect(await relocation.find(own, [old])).toBeNull()
+    await cluster.close()
+  })
+
+  test('gives way to what was written over its mark meanwhile, and not to the mark being gone', async () => {
+    const { cluster, relocation, old, own } = await place()
+    const moving = (meanwhile: () => Promise<unknown>) => async (key: string, flags: number) => {
+      if (key === own) await meanwhile()
+      return make('after')(key, flags)
+    }
+    for (const [meanwhile, text] of [
+      [() => set(cluster, old, 'later'), 'later'],
+      [() => relocation.deleteAll([old]), 'after'],
+    ] as const) {
+      await set(cluster, old, 'before')
+      const found = await relocation.find(own, [old])
+      const over = Placed.of(old, (found as NonNullable<typeof found>).reply)
+      await relocation.write(own, over, moving(meanwhile))
+      expect((await relocation.find(own, [old]))?.reply.text).toBe(text)
+      await relocation.deleteAll([old, own])
+    }
+    await cluster.close()
+  })
+
+  test('is refused where something else lies under its own key, again and again', async () => {
+    const { cluster, relocation, old, own } = await place()
+    // No pauses between the tries.
+    vi.spyOn(Math, 'random').mockReturnValue(0)
+    await set(cluster, old, 'before')
+    await set(cluster, own, 'of somebody else')
+    const reply = await replied(done => cluster.home(old).get(old, done))
+    const moved = relocation.write(own, Placed.of(old, reply), make('after'))
+    await expect(moved).rejects.toMatchObject({ code: 'ERR_UNAVAILABLE', status: 503 })
+    expect((await relocation.find(own, [old]))?.reply.text).toBe('of somebody else')
+    await relocation.deleteAll([old, own])
+    await cluster.close()
+  })
+
+  test('rests where it is moved in the minute whose number means never', async () => {
+    vi.useFakeTimers({ toFake: ['Date'] })
+    vi.setSystemTime(1024 * MINUTE * 30_000)
+    const { cluster, relocation, old, own } = await place()
+    await set(cluster, old, 'before')
+    const found = await relocation.find(own, [old])
+    const over = Placed.of(old, (found as NonNullable<typeof found>).reply)
+    const { placed } = await relocation.write(own, over, make('after'))
+    expect([placed.key, placed.rests]).toEqual([own, true])
     await cluster.close()
   })
 
