@@ -6,9 +6,9 @@ const MAX_TICK = 25
  * nothing, and a process that was itself busy for a second looks at its socket before it blames the server.
  */
 export class Clock {
-  /** Whole milliseconds, so that a request's deadline is a number that needs no memory of its own. It stands still while it does not run. */
+  /** Whole milliseconds: a deadline is a number without a memory of its own then. Stands still while it does not run. */
   now = 0
-  /** Milliseconds that a request has: the timeout, and a tick more, since the clock may lag by one. */
+  /** Milliseconds that a request has: the timeout, and a tick more, since the clock may lag by one (by two in a busy process). */
   readonly patience: number
   readonly #tickLength: number
   readonly #onTick: () => void
