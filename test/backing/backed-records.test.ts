@@ -59,8 +59,9 @@ class Behind extends MemoryStore {
   }
 }
 
-function create() {
-  const [front, behind] = [new Front(), new Behind()]
+/** A process. @param behind - that of another one. */
+function create(behind = new Behind()) {
+  const front = new Front()
   const counts = { refills: 0, backingWrites: 0, backingFailures: 0 }
   const shelf = new RecordShelf(new BackingStore(behind, MINUTE, counts), name => `@${name}`)
   const records = new BackedRecords(front, shelf, { timeout: MINUTE, backingTimeout: MINUTE, counts })
@@ -105,6 +106,24 @@ describe('the index of a user, with a store behind', () => {
     // And another process writes to it in the same moment.
     front.between = () => front.put('ada', indexOf('in between'))
     expect((await records.read('ada'))?.text).toBe(text)
+  })
+
+  test('is asked of the store behind for a while after memcached was away: others may have changed it there', async () => {
+    vi.useFakeTimers({ toFake: ['performance'] })
+    const { front, behind, records } = create()
+    await records.write('ada', indexOf('before'), MINUTE, await records.read('ada'))
+    front.isAway = true
+    await records.read('ada')
+    front.isAway = false
+    const [another, text] = [create(behind), indexOf('alone')]
+    another.front.isAway = true
+    await another.records.write('ada', text, MINUTE, await another.records.read('ada'))
+    expect((await records.read('ada'))?.text).toBe(text)
+    // Then memcached is taken at its word again.
+    vi.advanceTimersByTime(MINUTE)
+    const later = indexOf('later')
+    front.put('ada', later)
+    expect((await records.read('ada'))?.text).toBe(later)
   })
 
   test('is not written over what has changed, or over what is gone', async () => {

@@ -1,4 +1,4 @@
-import session, { type SessionData } from 'express-session'
+import { Cookie, type SessionData } from 'express-session'
 import { describe, expect, test } from 'vitest'
 import { BackingStore } from '../../lib/backing/backing-store.ts'
 import { SessionShelf } from '../../lib/backing/session-shelf.ts'
@@ -9,6 +9,8 @@ import { sessionOf } from '../contract/calls.ts'
 type Callback = (error?: unknown, value?: unknown) => void
 
 const HOUR = 3_600_000
+// The types leave out what it takes.
+const LiveCookie = Cookie as unknown as new (options: object) => SessionData['cookie']
 const ignore = (): void => {}
 
 /** A shelf in a store with these methods, which tells what was called of it. */
@@ -55,7 +57,7 @@ describe('what a store gives', () => {
   })
 
   test('has a later date where its own is over: the store says that it lives', async () => {
-    const real = new session.Cookie({ originalMaxAge: HOUR } as never)
+    const real = new LiveCookie({ originalMaxAge: HOUR })
     for (const cookie of [lasting(-HOUR).cookie, Object.assign(real, { expires: new Date(0) })]) {
       Object.assign(cookie, { originalMaxAge: HOUR })
       const { shelf } = create({ get: async () => ({ cookie, user: 'ada' }) })
