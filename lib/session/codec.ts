@@ -81,13 +81,23 @@ function opens(text: string, most: number): boolean {
   return false
 }
 
-/** Is this nested more deeply than {@link MAX_DEPTH}, as JSON sees it? */
+/** Is this nested more deeply than {@link MAX_DEPTH}, as JSON sees it? Loops: lists of values would cost ten times as much. */
 function isDeep(value: unknown, levels: number = MAX_DEPTH): boolean {
   if (typeof value !== 'object' || value === null) return false
+  if (Array.isArray(value)) {
+    if (levels === 0) return true
+    for (const inner of value) if (isDeep(inner, levels - 1)) return true
+    return false
+  }
   const { toJSON } = value as { toJSON?: unknown }
-  const seen: unknown = typeof toJSON === 'function' ? toJSON.call(value) : value
+  const seen = (typeof toJSON === 'function' ? toJSON.call(value) : value) as Record<string, unknown>
   if (typeof seen !== 'object' || seen === null) return false
-  return levels === 0 || Object.values(seen).some(inner => isDeep(inner, levels - 1))
+  if (levels === 0) return true
+  for (const key in seen) {
+    const inner = seen[key]
+    if (typeof inner === 'object' && Object.hasOwn(seen, key) && isDeep(inner, levels - 1)) return true
+  }
+  return false
 }
 
 function tooDeep(): TypeError {
