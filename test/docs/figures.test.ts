@@ -5,6 +5,7 @@ import { Page } from './page.ts'
 const NAMES: Record<string, string> = {
   'a bare socket with JSON and nothing else': 'limit',
   'express-session-memcached': 'ours',
+  'express-session-memcached over text': 'ours, text',
   'connect-redis 9, redis 6 without deadlines': 'connect-redis, no deadline',
   'connect-redis, no deadlines': 'connect-redis, no deadline',
   'connect-redis 9, redis 6 as it comes': 'connect-redis',
