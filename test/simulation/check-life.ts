@@ -72,7 +72,8 @@ function isShortened(
 ): boolean {
   return (
     (other.what === 'set' || other.what === 'touch') &&
-    other.end >= readAt &&
+    // One that failed may be carried out later on.
+    (other.error !== undefined || other.end >= readAt) &&
     other.start <= read.end &&
     other.leaves?.life !== other.known?.base.life &&
     other !== promise &&
