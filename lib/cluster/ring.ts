@@ -1,6 +1,9 @@
 import { hash } from 'node:crypto'
 import { MemcachedStoreError } from '../errors.ts'
 
+/** More than there are servers; a point has 32 bits, and a double holds both. */
+const OWNERS = 2 ** 16
+
 /**
  * Which server a key lives on: libmemcached's `ketama_weighted` with equal weights, so that clients in
  * other languages (pylibmc, PHP's memcached, anything on libmemcached) find the same server.
@@ -27,9 +30,11 @@ export class Ring {
     if (twice !== undefined) {
       throw new TypeError(`Expected \`servers\` to name each server once, got \`${twice}\` twice`)
     }
-    const points = labels.length === 1 ? [] : pointsOf(labels)
-    this.#points = Uint32Array.from(points, ([point]) => point)
-    this.#owners = Uint16Array.from(points, ([, owner]) => owner)
+    // Two servers may share a point; then the label decides, whatever the order of the list.
+    const ranked = [...labels.keys()].sort((a, b) => ((labels[a] as string) < (labels[b] as string) ? -1 : 1))
+    const points = labels.length === 1 ? new Float64Array() : pointsOf(ranked.map(at => labels[at] as string))
+    this.#points = Uint32Array.from(points, point => point / OWNERS)
+    this.#owners = Uint16Array.from(points, point => ranked[point % OWNERS] as number)
   }
 
   /** The server of this key. */
@@ -61,19 +66,18 @@ function labelOf(address: string): string {
   return address.replace(/:11211$/, '').replace(/^\[(.*)\]/, '$1')
 }
 
-/** All points of all servers, ascending, each with the index of its owner. */
-function pointsOf(labels: readonly string[]): [point: number, owner: number][] {
-  const points: [point: number, owner: number][] = []
+/** All points of all servers, ascending, each as `point * OWNERS + owner`: numbers sort without a comparator. */
+function pointsOf(labels: readonly string[]): Float64Array {
   const digests = digestsPerServer(labels.length)
+  const points = new Float64Array(labels.length * digests * 4)
+  let count = 0
   for (const [owner, label] of labels.entries()) {
     for (let i = 0; i < digests; i++) {
       const digest = firstMd5(`${label}-${i}`)
-      for (let at = 0; at < 16; at += 4) points.push([pointIn(digest, at), owner])
+      for (let at = 0; at < 16; at += 4) points[count++] = pointIn(digest, at) * OWNERS + owner
     }
   }
-  // Two servers may share a point; then the label decides, whatever the order of the list.
-  const before = (a: number, b: number): number => ((labels[a] as string) < (labels[b] as string) ? -1 : 1)
-  return points.sort(([a, ownerA], [b, ownerB]) => (a === b ? before(ownerA, ownerB) : a - b))
+  return points.sort()
 }
 
 /**

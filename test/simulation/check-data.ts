@@ -71,19 +71,24 @@ export function writesOf({ plan, history }: Court, { operations, timeline }: Cas
     )
     const differs = (path: Path): boolean =>
       leaves[path] !== base[path] || stored.some(own => own.leaves[path] !== leaves[path])
+    // The store does not know which of the earlier saves were stored: it may take this one for a change.
+    const mayDiffer = (path: Path): boolean =>
+      leaves[path] !== base[path] || maybe.some(own => own.leaves[path] !== leaves[path])
     const isWhole =
       what === 'set' &&
       plan.setting.onConflict === 'overwrite' &&
-      (leaves.shape !== base.shape || PATHS.some(differs))
+      (leaves.shape !== base.shape || PATHS.some(mayDiffer))
     for (const path of what === 'set' ? PATHS : COOKIE) {
-      const mayDiffer = leaves[path] !== base[path] || maybe.some(own => own.leaves[path] !== leaves[path])
-      if (!mayDiffer && !isWhole) continue
+      if (!mayDiffer(path) && !isWhole) continue
       // What an `overwrite` carries along may be stored. What was merged into an earlier save of it stays, though.
       const isSure = isAcknowledged && differs(path)
       const value = leaves[path]
       // An `overwrite` carries along what an earlier save of its request has set: nobody has seen it of this one.
       const isCarried = isWhole && maybe.some(own => own.leaves[path] === value)
-      writes.push({ path, value, seen: isCarried ? value : base[path], start, end, isSure, operation })
+      // What an earlier save of its request has tried is in since that one, for all that the request knows.
+      const tries = maybe.filter(own => value !== base[path] && own.leaves[path] === value)
+      const since = Math.min(start, ...tries.map(own => own.start))
+      writes.push({ path, value, seen: isCarried ? value : base[path], start: since, end, isSure, operation })
     }
   }
   return writes
