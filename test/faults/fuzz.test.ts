@@ -7,6 +7,7 @@ import { NOT_FOUND, OK, Reply } from '../../lib/memcached/reply.ts'
 import { GET, Request } from '../../lib/memcached/request.ts'
 import { RequestQueue } from '../../lib/memcached/request-queue.ts'
 import { TextProtocol } from '../../lib/memcached/text/text-protocol.ts'
+import { codePoint } from '../support/code-point.ts'
 import { fewOrMany } from '../support/few-or-many.ts'
 import { build, HEADER, OPCODE, RESPONSE } from '../support/frames.ts'
 import { behave, MisbehavingServer } from '../support/misbehaving-server.ts'
@@ -33,7 +34,7 @@ const reply: fc.Arbitrary<Buffer> = fc
     extras: fc.constantFrom(0, 4, 4, 8).map(length => Buffer.alloc(length, 7)),
     key: fc.constantFrom('', '', 'key'),
     value: fc.oneof(
-      fc.string({ unit: 'binary', maxLength: 60 }),
+      fc.string({ unit: codePoint, maxLength: 60 }),
       fc.string({ minLength: 200, maxLength: 400 }),
     ),
   })

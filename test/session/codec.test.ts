@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { Codec, isSession, isUnmodified, MAX_DEPTH } from '../../lib/session/codec.ts'
 import { parseJson, stringifyJson } from '../../lib/session/json.ts'
+import { codePoint } from '../support/code-point.ts'
 import { fewOrMany } from '../support/few-or-many.ts'
 
 const codec = new Codec({ stringify: JSON.stringify, parse: parseJson })
@@ -125,7 +126,7 @@ describe('what is no session is null', () => {
   })
 
   test('any text: a session or null, never a throw', () => {
-    const texts = fc.oneof(fc.string({ unit: 'binary' }), fc.json())
+    const texts = fc.oneof(fc.string({ unit: codePoint }), fc.json())
     fc.assert(
       fc.property(texts, text => {
         const found = codec.decode(text)

@@ -1,11 +1,12 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { Keys } from '../../lib/storage/keys.ts'
+import { codePoint } from '../support/code-point.ts'
 
 const plain: fc.Arbitrary<string> = fc.stringMatching(/^[!-~]{1,260}$/)
 const any: fc.Arbitrary<string> = fc.oneof(
   plain,
-  fc.string({ unit: 'binary', maxLength: 300 }),
+  fc.string({ unit: codePoint, maxLength: 300 }),
   // Halves of characters, which UTF-8 cannot tell apart.
   fc.array(fc.integer({ min: 0xd7f0, max: 0xe010 })).map(units => String.fromCharCode(...units)),
   fc.stringMatching(/^[#@!][\w-]{43}$/),
