@@ -11,6 +11,8 @@ export interface Write {
   readonly seen: unknown
   readonly start: number
   readonly end: number
+  /** When its request tried it first: a failed save may have stored it, and others have changed it since. */
+  readonly since: number
   /** Is it sure to be stored, unless the session itself was lost or destroyed? */
   readonly isSure: boolean
   readonly operation: Operation | undefined
@@ -22,7 +24,16 @@ const COOKIE: readonly Path[] = ['life']
 /** What a leaf is before anybody writes it. */
 function nothing(path: Path): Write {
   const [start, end] = [Number.NEGATIVE_INFINITY, Number.NEGATIVE_INFINITY]
-  return { path, value: undefined, seen: undefined, start, end, isSure: true, operation: undefined }
+  return {
+    path,
+    value: undefined,
+    seen: undefined,
+    start,
+    end,
+    since: start,
+    isSure: true,
+    operation: undefined,
+  }
 }
 
 /** What was acknowledged is there, and what was taken back is not; at every read, and at the end. */
@@ -85,10 +96,9 @@ export function writesOf({ plan, history }: Court, { operations, timeline }: Cas
       const value = leaves[path]
       // An `overwrite` carries along what an earlier save of its request has set: nobody has seen it of this one.
       const isCarried = isWhole && maybe.some(own => own.leaves[path] === value)
-      // What an earlier save of its request has tried is in since that one, for all that the request knows.
       const tries = maybe.filter(own => value !== base[path] && own.leaves[path] === value)
       const since = Math.min(start, ...tries.map(own => own.start))
-      writes.push({ path, value, seen: isCarried ? value : base[path], start: since, end, isSure, operation })
+      writes.push({ path, value, seen: isCarried ? value : base[path], start, end, since, isSure, operation })
     }
   }
   return writes
@@ -154,7 +164,7 @@ export function objection(
         write.isSure &&
         write.end <= read.start &&
         write.value !== value &&
-        (write.start > origin.end || hasSeen(write, origin)) &&
+        (write.since > origin.end || hasSeen(write, origin)) &&
         !timeline.isInterrupted(write.start, read.end),
     )
     if (later === undefined) return undefined
