@@ -9,7 +9,7 @@ interface Seen {
   outcomes: unknown[]
 }
 
-describe.skipIf(!hasMemcached)('throwing callback', () => {
+describe.skipIf(!hasMemcached).concurrent('throwing callback', () => {
   test.each(['success', 'refused', 'hung', 'listener'])(
     'with %s: heard of once, as an uncaught exception',
     async fault => {

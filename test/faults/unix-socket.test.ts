@@ -2,12 +2,13 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { fewOrMany } from '../support/few-or-many.ts'
 import { withStore } from '../support/lab.ts'
 import { hasMemcached } from '../support/memcached.ts'
 import { Daemon } from './daemon.ts'
 
-describe.skipIf(!hasMemcached)('unix socket', () => {
-  test.each(['', 'unix:', 'memcached://'])('%s/path/to.sock', async scheme => {
+describe.skipIf(!hasMemcached).concurrent('unix socket', () => {
+  test.each(fewOrMany(['unix:'], ['', 'unix:', 'memcached://']))('%s/path/to.sock', async scheme => {
     const folder = await mkdtemp(join(tmpdir(), 'memcached-'))
     const path = join(folder, 'to.sock')
     const watched = withStore(`${scheme}${path}`, { timeout: 2000 })

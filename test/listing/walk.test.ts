@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { MemcachedStoreError } from '../../lib/errors.ts'
 import { parseServers, type ServerAddress } from '../../lib/memcached/address.ts'
 import type { Target } from '../../lib/memcached/exchange.ts'
@@ -105,8 +105,14 @@ describe('walking the keys of a server', () => {
   )
 
   test('one that stays busy is given up', async () => {
-    await using server = await ScriptedServer.start((_, socket) => socket.write('BUSY\r\n'))
+    vi.useFakeTimers({ toFake: ['performance'] })
+    onTestFinished(() => void vi.useRealTimers())
+    await using server = await ScriptedServer.start((_, socket) => {
+      socket.write('BUSY\r\n')
+      vi.advanceTimersByTime(3000)
+    })
     await expect(list(server)).rejects.toMatchObject({ code: 'ERR_UNAVAILABLE', status: 503 })
+    expect(server.lines).toHaveLength(4)
   })
 
   test('an older server, that walks only its LRUs', async () => {
