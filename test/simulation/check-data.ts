@@ -89,8 +89,15 @@ export function writesOf({ plan, history }: Court, { operations, timeline }: Cas
       what === 'set' &&
       plan.setting.onConflict === 'overwrite' &&
       (leaves.shape !== base.shape || PATHS.some(mayDiffer))
+    // A save that changes the cookie's life alone is a touch, and done where there is no session; the next brings it.
+    const read = operations.find(({ number }) => number === known.reading)?.leaves
+    const isBrought = (path: Path): boolean =>
+      path === 'life' &&
+      read?.life !== undefined &&
+      read.life !== leaves.life &&
+      timeline.isInterrupted(known.readAt, end)
     for (const path of what === 'set' ? PATHS : COOKIE) {
-      if (!mayDiffer(path) && !isWhole) continue
+      if (!mayDiffer(path) && !isWhole && !isBrought(path)) continue
       // What an `overwrite` carries along may be stored. What was merged into an earlier save of it stays, though.
       const isSure = isAcknowledged && differs(path)
       const value = leaves[path]
