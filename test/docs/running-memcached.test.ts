@@ -165,8 +165,9 @@ describe.skipIf(!hasMemcached)('docs/running-memcached.md', () => {
     const refusals = answers.slice(accepted).filter(answer => answer !== '')
     expect(new Set(refusals)).toEqual(new Set(['ERROR Too many open connections\r\n']))
     for (const socket of sockets) socket.destroy()
-    const { rejected_connections } = await until(() => stats(port).catch(() => undefined))
-    expect(Number(rejected_connections)).toBeGreaterThanOrEqual(60 - accepted)
+    // One that asks too soon is one too many, too.
+    const told = await until(async () => (await stats(port).catch(() => undefined))?.rejected_connections)
+    expect(Number(told)).toBeGreaterThanOrEqual(60 - accepted)
   })
 
   test('-p, -l: it listens there and nowhere else', async () => {

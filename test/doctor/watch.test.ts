@@ -88,7 +88,7 @@ describe.skipIf(!hasMemcached)('the command doctor --watch', () => {
   test.skipIf(spawnSync('script', ['--version']).status !== 0)('redraws on a terminal', async () => {
     const server = await start()
     // `exec`: a shell of its own, such as dash, would die of Ctrl-C itself.
-    const command = `exec ${process.execPath} --import tsx ${main} doctor --watch --timeout 60000 ${server.address}`
+    const command = `exec ${process.execPath} ${main} doctor --watch --timeout 60000 ${server.address}`
     const child = spawn('script', ['-qefc', command, '/dev/null'], { stdio: ['pipe', 'pipe', 'pipe'] })
     onTestFinished(() => void child.kill('SIGKILL'))
     const output = collected(child)

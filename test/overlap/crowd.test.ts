@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { SessionData } from 'express-session'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { fewOrMany } from '../support/few-or-many.ts'
 import { OPCODE, refuse, WRITES } from '../support/frames.ts'
 import { hasMemcached, Memcached } from '../support/memcached.ts'
 import { isText } from '../support/protocol.ts'
@@ -10,7 +11,7 @@ import { type AnySession, TwoStores } from './two-stores.ts'
 
 /** memcached's status. */
 const COUNT = 500
-const MANY = 10_000
+const MANY = fewOrMany(3000, 10_000)
 
 function increment(session: SessionData): void {
   const counted = session as unknown as { count: number }
