@@ -140,6 +140,7 @@ export class App {
         if (found != null) {
           operation.leaves = leavesOf(found)
           operation.count = (found as { count?: number }).count
+          operation.expires = this.#expiresOf(found)
           this.#reads.set(found, operation)
         }
         history.end(operation, error)
@@ -188,7 +189,8 @@ export class App {
   }
 
   #expiresOf({ cookie }: SessionData): number | null {
-    return cookie.expires instanceof Date ? cookie.expires.getTime() - this.clock.skew : null
+    const { expires } = cookie as { expires?: Date | string | null }
+    return expires == null ? null : new Date(expires).getTime() - this.clock.skew
   }
 }
 

@@ -2,6 +2,7 @@ import { excuseBacked, excuseTouch, excuseUntold } from './check-backing.ts'
 import { excuse, objection, type Write, writesOf } from './check-data.ts'
 import type { Case, Court } from './checks.ts'
 import type { Operation } from './history.ts'
+import { PATHS } from './session.ts'
 
 /** A session lives for as long as its visitor was promised, and not much longer; and once destroyed never again. */
 export function judgeLife(court: Court, one: Case): void {
@@ -47,6 +48,7 @@ function judgeMissing(court: Court, one: Case, read: Operation): void {
     if (timeline.isOver(readAt, promise.end)) continue
     if (operations.some(other => isShortened(plan.setting.ttl, other, promise, readAt, read, expires)))
       continue
+    if (isEmpty(one, promise)) continue
     if (promise.what === 'touch' && timeline.entries.every(({ time }) => time > promise.end)) continue
     const exception =
       excuseBacked(court, one, read.end) ?? excuseTouch(court, promise) ?? excuseUntold(court, one, read.end)
@@ -60,6 +62,14 @@ function judgeMissing(court: Court, one: Case, read: Operation): void {
     )
     return
   }
+}
+
+/** A save of what was read, its date and all, promises no more than was promised before. */
+function isEmpty({ operations }: Case, { what, leaves, known, expires }: Operation): boolean {
+  const read = operations.find(({ number }) => number === known?.reading)
+  return (
+    what === 'set' && read?.expires === expires && PATHS.every(path => read.leaves?.[path] === leaves?.[path])
+  )
 }
 
 function isShortened(

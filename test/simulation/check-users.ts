@@ -28,7 +28,8 @@ function judgeListing(court: Court, listing: Operation, sids: readonly string[])
     const after = reads.find(({ start }) => start >= listing.end)
     const [was, is] = [userIn(before), userIn(after)]
     if (was === user && is === user && !sids.includes(sid)) {
-      const exception = excuseBacked(court, one, listing.end) ?? excuseUntold(court, one, listing.end)
+      const exception =
+        excuseBacked(court, withOthers(court, one), listing.end) ?? excuseUntold(court, one, listing.end)
       if (exception !== undefined) court.exceptions.push(exception)
       else if (isIndexLost(court)) court.exceptions.push("a user's index is lost by the server")
       else court.violations.push(`unlisted: ${sid} lives, and is not among the sessions of ${user}`)
@@ -50,7 +51,7 @@ function judgeSignOut(court: Court, one: Case, ending: Operation): void {
     if (read.what !== 'get' || read.start < ending.end || userIn(read) !== ending.sid) continue
     const logins = writes.filter(({ path, value }) => path === 'user' && value === read.leaves?.user)
     if (logins.length === 0 || logins.some(({ end }) => end >= ending.start)) continue
-    const exception = excuseBacked(court, one, read.end)
+    const exception = excuseBacked(court, withOthers(court, one), read.end)
     if (exception !== undefined) {
       court.exceptions.push(exception)
     } else if (wasForeign(one, ending)) {
@@ -68,6 +69,11 @@ function judgeSignOut(court: Court, one: Case, ending: Operation): void {
       return
     }
   }
+}
+
+/** An index is of all sessions of its user: what befalls it befalls each. */
+function withOthers({ history }: Court, one: Case): Case {
+  return { ...one, operations: history.operations }
 }
 
 function isIndexLost({ plan, servers }: Court): boolean {

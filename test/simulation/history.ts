@@ -33,7 +33,7 @@ export interface Operation {
   /** The counter, of what a `get` or an `update` gave. */
   count: number | undefined
   known: Known | undefined
-  /** The cookie's date by the world's clock, of `set` and `touch`; null where it has none. */
+  /** The cookie's date by the world's clock, of what a `get` gave, a `set` or a `touch`; null where it has none. */
   expires: number | null
   /** The one session that a sign-out leaves. */
   except: string | undefined
