@@ -272,8 +272,9 @@ export class Backed implements Front {
   async #next(sid: string, record: SessionRecord): Promise<SessionRecord | null> {
     const seen = await this.#look(sid)
     if (seen.kind === 'missing' || seen.kind === 'corrupt' || seen.isLike(record)) return null
-    // Memcached has lost it meanwhile. Somebody may have asked the backing store before that had it.
-    if (isLease(seen)) return (await this.#putBack(sid, record, seen)) === null ? record : null
+    // Memcached has lost it meanwhile, or somebody did not trust it, and has asked the backing store: perhaps before
+    // that had it. Then he must ask once more. This record itself may be out of date by now.
+    if (isLease(seen)) return (await this.#endLease(sid, record, seen)) === null ? record : null
     // A logout stays one: nobody but who has asked the backing store too early comes by such a session.
     if (record.kind === 'destroyed') return (await this.#bury(sid, record.text, seen)) ?? record
     return seen
@@ -286,8 +287,9 @@ export class Backed implements Front {
     else if (kind === 'destroyed') await this.#shelf.destroy(sid, onLate)
   }
 
-  #putBack(sid: string, { kind, text }: SessionRecord, lease: SessionRecord): Promise<SessionRecord | null> {
-    return kind === 'stored' ? this.#putOver(sid, text, this.#lease, lease) : this.#bury(sid, text, lease)
+  /** By another one, or by the tombstone of what was destroyed. */
+  #endLease(sid: string, { kind, text }: SessionRecord, lease: SessionRecord): Promise<SessionRecord | null> {
+    return kind === 'stored' ? this.#putOver(sid, LEASE, this.#lease, lease) : this.#bury(sid, text, lease)
   }
 
   async #writeAlone(sid: string, text: string): Promise<SessionRecord> {

@@ -3,6 +3,7 @@ import session, { MemoryStore, type SessionData } from 'express-session'
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { MemcachedStore, type MemcachedStoreOptions } from '../../lib/index.ts'
 import { type Data, sessionOf } from '../contract/calls.ts'
+import { RawMemcached } from '../contract/raw-memcached.ts'
 import { hasMemcached, Memcached } from '../support/memcached.ts'
 import { until } from '../support/until.ts'
 
@@ -169,6 +170,42 @@ describe.skipIf(!hasMemcached)('with a backing store', () => {
     await memcached.restart()
     await store.set(sid, Object.assign(held, { c: 3 }))
     expect(await store.get(sid)).toMatchObject({ a: 1, b: 2, c: 3 })
+  })
+
+  test('a save whose answer comes late puts nothing older back where memcached has lost a later one', async () => {
+    const behind = new Backing()
+    const slow = new Backing()
+    const answers: (() => void)[] = []
+    const late = (name: 'get' | 'set'): void => {
+      const call = behind[name].bind(behind) as (...args: unknown[]) => void
+      Object.assign(slow, {
+        [name]: (...args: unknown[]) => {
+          const done = args.pop() as Callback
+          call(...args, (...answer: [never, never]) => answers.push(() => done(...answer)))
+        },
+      })
+    }
+    for (const name of ['get', 'set'] as const) Object.assign(slow, { [name]: behind[name].bind(behind) })
+    const [one, other] = [create({ backing: slow }).store, create({ backing: behind }).store]
+    await other.set(sid, sessionOf({ a: 1 }, 60_000))
+    late('set')
+    const saved = one.set(sid, Object.assign((await one.get(sid)) as SessionData, { a: 2 }))
+    await until(() => answers.length === 1)
+    await other.set(sid, Object.assign((await other.get(sid)) as SessionData, { b: 3 }))
+    const raw = new RawMemcached(memcached.address)
+    await raw.delete(`sess:${sid}`)
+    // Another process asks the backing store, and has not heard from it yet.
+    Object.assign(slow, { set: behind.set.bind(behind) })
+    late('get')
+    const { store: asking } = create({ backing: slow })
+    const asked = asking.get(sid)
+    await until(() => answers.length === 2)
+    Object.assign(slow, { get: behind.get.bind(behind) })
+    answers[0]?.()
+    await saved
+    answers[1]?.()
+    expect(await asked).toMatchObject({ a: 2, b: 3 })
+    expect(await other.get(sid)).toMatchObject({ a: 2, b: 3 })
   })
 
   test('while memcached is away it serves and saves alone, and update says that it needs memcached', async () => {
