@@ -99,6 +99,8 @@ async function enter(
   releaseAfter(res, settings, lease, () => locks.release(sid, lease))
   req.exclusive = lease.signal
   await refresh(req, isStored(req.session, sid))
+  // Somebody else may be at work by now, and a signal that is aborted already would tell no listener.
+  lease.signal.throwIfAborted()
   return true
 }
 

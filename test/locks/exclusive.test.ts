@@ -244,4 +244,27 @@ describe.skipIf(memcached === undefined)('exclusive', () => {
     await second
     await until(async () => !(await isLocked()))
   })
+
+  test('does not let a request in whose lock was lost before it could begin', async () => {
+    await using short = await start({ lock: { lease: 2 } })
+    await open('/set/a/1')
+    const { store } = short
+    const isLost = once(store, 'conflict')
+    const get = store.get.bind(store) as (sid: string, done: () => void) => void
+    let reads = 0
+    const slow = async (sid: string, done: () => void): Promise<void> => {
+      // The second one is of the request that has the lock, and reads what the one before it has saved.
+      if (++reads === 2) {
+        await raw.delete(lockKey())
+        await isLost
+      }
+      get(sid, done)
+    }
+    Object.assign(store, { get: slow })
+    expect(await open('/exclusive/gate', short)).toMatchObject({
+      status: 409,
+      json: { code: 'ERR_CONFLICT' },
+    })
+    expect(short.signals).toEqual([])
+  })
 })
