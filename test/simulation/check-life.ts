@@ -23,6 +23,14 @@ export function judgeRefusals(court: Court): void {
   for (const { sid, start, end, error } of history.refusals) {
     const one = cases.get(sid)
     if ((error as { code?: string }).code !== 'ERR_CONFLICT' || one === undefined) continue
+    const isLockLost = history.conflicts.some(
+      conflict =>
+        conflict.outcome === 'lease-lost' &&
+        conflict.sid === sid &&
+        conflict.time >= start &&
+        conflict.time <= end,
+    )
+    if (isLockLost) continue
     const isEnded = one.endings.some(ending => ending.start <= end)
     if (isEnded || one.timeline.isInterrupted(0, end)) continue
     const exception = excuseBacked(court, one, end) ?? excuseUntold(court, one, end)
