@@ -93,7 +93,7 @@ export class MemcachedStore extends Store {
   constructor(options?: MemcachedStoreOptions, connect: typeof createNodes = createNodes) {
     super()
     const settings = readOptions(options)
-    const { ttl, touchAfter, onUnavailable, serializer } = settings
+    const { ttl, timeout, touchAfter, onUnavailable, serializer } = settings
     const emit: Emit = (event, ...args) => process.nextTick(() => this.emit(event, ...args))
     const onReachable = (isReachable: boolean): void => {
       // At `disconnect` express-session goes on without sessions; an application that wants errors must not see it.
@@ -106,8 +106,10 @@ export class MemcachedStore extends Store {
     const codec = new Codec(serializer)
     const expiry = new Expiry(ttl, touchAfter)
     const counts = createCounts()
-    const { backing } = settings
-    const memcached = new MemcachedStorage(this.#cluster, settings)
+    const { backing, backingTimeout } = settings
+    // A save may be on its way to the backing store for longer than to memcached: its session's tombstone is to see it come.
+    const late = backing === undefined ? timeout : timeout + 2 * backingTimeout
+    const memcached = new MemcachedStorage(this.#cluster, { ...settings, timeout: late })
     this.#storage =
       backing === undefined
         ? memcached

@@ -19,7 +19,7 @@ export interface SessionsOptions {
   readonly maxItemSize: number
   /** Seconds for which a destroyed session stays refused. */
   readonly tombstone: number
-  /** Milliseconds that a request may be on its way. */
+  /** Milliseconds that a change may be on its way. */
   readonly timeout: number
 }
 

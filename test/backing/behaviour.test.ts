@@ -251,6 +251,15 @@ describe.skipIf(!hasMemcached)('with a backing store', () => {
     expect(await store.get(sid)).toMatchObject({ a: 1, b: 2 })
   })
 
+  test('a logout is remembered for longer than a save may be on its way to it', async () => {
+    const { store } = create({ tombstone: 1, backingTimeout: 20_000 })
+    await store.set(sid, sessionOf({ a: 1 }, 60_000))
+    await store.destroy(sid)
+    const raw = new RawMemcached(memcached.address)
+    const expires = (await raw.expiration(`sess:${sid}`)) as number
+    expect(expires - (await raw.time())).toBeGreaterThanOrEqual(40)
+  })
+
   test('a logout that it could not be told of is made up for', async () => {
     const { store, backing } = create({ tombstone: 1 })
     await store.set(sid, sessionOf({ a: 1 }, 60_000))
