@@ -116,7 +116,8 @@ export class Backed implements Front {
   /** Null where it has to be looked at again. */
   async #refill(sid: string, found: SessionRecord): Promise<SessionRecord | null> {
     const lease = isLease(found) ? found : await this.#takeLease(sid, found)
-    if (lease === null) return null
+    // Over text nobody is told the version of what he has written; and it is needed before the answer is.
+    if (lease === null || !lease.isCertain) return null
     const stored = await this.#ask(sid)
     if (stored === null) return new SessionRecord('missing', '', lease.version)
     const { text, milliseconds } = stored
