@@ -21,8 +21,6 @@ const config: ViteUserConfig = defineConfig({
     // Tests wait more than they compute; and files share a process, since a start is what costs most.
     maxWorkers: 6,
     isolate: false,
-    // Of those that say so.
-    maxConcurrency: 20,
     testTimeout: 30_000,
     hookTimeout: 30_000,
     coverage: { include: ['lib/**'] },

@@ -44,7 +44,7 @@ class BlackHole implements AsyncDisposable {
   }
 }
 
-describe.skipIf(!hasMemcached).concurrent('connect black hole', () => {
+describe.skipIf(!hasMemcached)('connect black hole', () => {
   test('the deadline includes connecting, and the store finds back', async () => {
     await using hole = await BlackHole.start()
     await using watched = withStore(hole.memcached.address)

@@ -17,7 +17,7 @@ const SCRIPTS: [string, Script][] = [
   ['its own request', (request, socket) => socket.write(build(REQUEST, request))],
 ]
 
-describe.concurrent('garbage', () => {
+describe('garbage', () => {
   test.each(SCRIPTS)('%s', async (_, script) => {
     await using server = await MisbehavingServer.start(script)
     await using watched = withStore(server.address)
@@ -40,7 +40,7 @@ describe.concurrent('garbage', () => {
     await operations.recovered()
   })
 
-  describe.skipIf(!hasMemcached)('of a server that greets well', () => {
+  describe.skipIf(!hasMemcached).concurrent('of a server that greets well', () => {
     test.each([
       ['a complaint', Buffer.from('ERROR Too many open connections\r\n')],
       ['HTTP', Buffer.from('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n')],

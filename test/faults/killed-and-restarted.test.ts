@@ -5,7 +5,7 @@ import { hasMemcached, Memcached } from '../support/memcached.ts'
 import { type Outcome, ownSession } from '../support/settle.ts'
 import { until } from '../support/until.ts'
 
-describe.skipIf(!hasMemcached).concurrent('killed and restarted', () => {
+describe.skipIf(!hasMemcached)('killed and restarted', () => {
   test('under load', async () => {
     await using memcached = await Memcached.start()
     await using watched = withStore(memcached.address)

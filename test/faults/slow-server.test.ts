@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { Lab, PATIENT, TIMEOUT } from '../support/lab.ts'
 import { hasMemcached } from '../support/memcached.ts'
 
-describe.skipIf(!hasMemcached).concurrent('slow server', () => {
+describe.skipIf(!hasMemcached)('slow server', () => {
   test('slower than usual: requests wait together, not one after the other', async () => {
     await using lab = await Lab.start(PATIENT)
     const { operations, proxy } = lab

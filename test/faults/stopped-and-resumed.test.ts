@@ -4,7 +4,7 @@ import { TIMEOUT, withStore } from '../support/lab.ts'
 import { hasMemcached, Memcached } from '../support/memcached.ts'
 import { until } from '../support/until.ts'
 
-describe.skipIf(!hasMemcached).concurrent('stopped and resumed', () => {
+describe.skipIf(!hasMemcached)('stopped and resumed', () => {
   test('under steady traffic', async () => {
     await using memcached = await Memcached.start()
     await using watched = withStore(memcached.address)

@@ -29,7 +29,7 @@ async function startTls({ certFile, keyFile }: Certificate, ...options: string[]
   )
 }
 
-describe.skipIf(!canTls).concurrent('TLS', () => {
+describe.skipIf(!canTls)('TLS', () => {
   let authority: Authority
   let good: Certificate
   let elsewhere: Certificate

@@ -17,7 +17,7 @@ function expectAlternating(events: string[]): void {
   expect(events.filter((event, index) => event === events[index - 1])).toEqual([])
 }
 
-describe.skipIf(!hasMemcached).concurrent('events of an unavailable server', () => {
+describe.skipIf(!hasMemcached)('events of an unavailable server', () => {
   test('connect and disconnect alternate through refusals, resets, silence and garbage', async () => {
     await using lab = await Lab.start({ onUnavailable: 'anonymous' })
     const { operations, proxy, store } = lab

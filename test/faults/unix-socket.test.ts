@@ -7,7 +7,7 @@ import { withStore } from '../support/lab.ts'
 import { hasMemcached } from '../support/memcached.ts'
 import { Daemon } from './daemon.ts'
 
-describe.skipIf(!hasMemcached).concurrent('unix socket', () => {
+describe.skipIf(!hasMemcached)('unix socket', () => {
   test.each(fewOrMany(['unix:'], ['', 'unix:', 'memcached://']))('%s/path/to.sock', async scheme => {
     const folder = await mkdtemp(join(tmpdir(), 'memcached-'))
     const path = join(folder, 'to.sock')
