@@ -269,7 +269,20 @@ describe('the text protocol', () => {
           }
         },
       ),
-      { numRuns: fewOrMany(2000, 10_000) },
+      {
+        numRuns: fewOrMany(2000, 10_000),
+        // Found once: a line feed within `VALUE`.
+        examples: [
+          [
+            [
+              ['aaaaa', 'aaaaa', 'aaaaa'],
+              ['aaaaa', 'aaaaa'],
+            ],
+            [{ at: 0.198, kind: 'change', bytes: Uint8Array.from([10, 0]) }],
+            [1],
+          ],
+        ],
+      },
     )
     expect(served).toBeGreaterThan(1000)
   })
