@@ -1,4 +1,5 @@
 import { type Session, type SessionData, Store } from 'express-session'
+import { patienceWith } from './backing/backed.ts'
 import { BackedStorage } from './backing/backed-storage.ts'
 import { ChangingCluster } from './cluster/changing-cluster.ts'
 import type { Cluster } from './cluster/cluster.ts'
@@ -108,8 +109,8 @@ export class MemcachedStore extends Store {
     const counts = createCounts()
     const { backing, backingTimeout } = settings
     // A save may be on its way to the backing store for longer than to memcached: its session's tombstone is to see it come.
-    const late = backing === undefined ? timeout : timeout + 2 * backingTimeout
-    const memcached = new MemcachedStorage(this.#cluster, { ...settings, timeout: late })
+    const patience = backing === undefined ? timeout : patienceWith(timeout, backingTimeout)
+    const memcached = new MemcachedStorage(this.#cluster, { ...settings, timeout: patience })
     this.#storage =
       backing === undefined
         ? memcached

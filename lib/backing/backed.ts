@@ -44,8 +44,7 @@ export class Backed implements Front {
     this.#shelf = shelf
     this.#counts = counts
     this.#lease = timeout + backingTimeout
-    // One that finds nothing in memcached asks the backing store, and then writes to it.
-    this.patience = timeout + 2 * backingTimeout
+    this.patience = patienceWith(timeout, backingTimeout)
     this.#debts = new Debts((id, debt) => this.#pay(id, debt))
   }
 
@@ -341,6 +340,11 @@ export class Backed implements Front {
   #bury(sid: string, revokedAt: string, over: SessionRecord): Promise<SessionRecord | null> {
     return called(done => this.#front.writeTombstone(sid, revokedAt, conditionOf(over), done))
   }
+}
+
+/** Milliseconds of a whole change: one that finds nothing in memcached asks the backing store, and then writes to it. */
+export function patienceWith(timeout: number, backingTimeout: number): number {
+  return timeout + 2 * backingTimeout
 }
 
 function called(start: (done: RecordCallback) => void): Promise<SessionRecord | null> {

@@ -29,7 +29,8 @@ function judgeListing(court: Court, listing: Operation, sids: readonly string[])
     const [was, is] = [userIn(before), userIn(after)]
     if (was === user && is === user && !sids.includes(sid)) {
       const exception =
-        excuseBacked(court, withOthers(court, one), listing.end) ?? excuseUntold(court, one, listing.end)
+        excuseBacked(court, withOthers(court, one, user), listing.end) ??
+        excuseUntold(court, one, listing.end)
       if (exception !== undefined) court.exceptions.push(exception)
       else if (isIndexLost(court)) court.exceptions.push("a user's index is lost by the server")
       else court.violations.push(`unlisted: ${sid} lives, and is not among the sessions of ${user}`)
@@ -51,7 +52,7 @@ function judgeSignOut(court: Court, one: Case, ending: Operation): void {
     if (read.what !== 'get' || read.start < ending.end || userIn(read) !== ending.sid) continue
     const logins = writes.filter(({ path, value }) => path === 'user' && value === read.leaves?.user)
     if (logins.length === 0 || logins.some(({ end }) => end >= ending.start)) continue
-    const exception = excuseBacked(court, withOthers(court, one), read.end)
+    const exception = excuseBacked(court, withOthers(court, one, ending.sid), read.end)
     if (exception !== undefined) {
       court.exceptions.push(exception)
     } else if (wasForeign(one, ending)) {
@@ -72,8 +73,9 @@ function judgeSignOut(court: Court, one: Case, ending: Operation): void {
 }
 
 /** An index is of all sessions of its user: what befalls it befalls each. */
-function withOthers({ history }: Court, one: Case): Case {
-  return { ...one, operations: history.operations }
+function withOthers({ history }: Court, one: Case, user: string): Case {
+  const sids = new Set(history.operations.filter(by => userIn(by) === user).map(({ sid }) => sid))
+  return { ...one, operations: history.operations.filter(({ sid }) => sid === user || sids.has(sid)) }
 }
 
 function isIndexLost({ plan, servers }: Court): boolean {
