@@ -5,6 +5,7 @@ import { MemcachedStore, type MemcachedStoreOptions } from '../../lib/index.ts'
 import { type Data, sessionOf } from '../contract/calls.ts'
 import { RawMemcached } from '../contract/raw-memcached.ts'
 import { hasMemcached, Memcached } from '../support/memcached.ts'
+import { NOBODY } from '../support/port.ts'
 import { until } from '../support/until.ts'
 
 type Callback = (error?: unknown, value?: never) => void
@@ -354,7 +355,7 @@ describe.skipIf(!hasMemcached)('with a backing store', () => {
 })
 
 test('MemoryStore is a backing store like any other', async () => {
-  const store = new MemcachedStore({ servers: '127.0.0.1:1', backing: new MemoryStore() })
+  const store = new MemcachedStore({ servers: NOBODY, backing: new MemoryStore() })
   onTestFinished(() => store.close())
   await store.set('a', sessionOf({ a: 1 }))
   expect(await store.get('a')).toMatchObject({ a: 1 })

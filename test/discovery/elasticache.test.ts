@@ -3,6 +3,7 @@ import { elastiCache } from '../../lib/discovery/index.ts'
 import { MemcachedStore } from '../../lib/index.ts'
 import { ScriptedServer } from '../listing/scripted-server.ts'
 import { hasMemcached, Memcached } from '../support/memcached.ts'
+import { NOBODY } from '../support/port.ts'
 import { until } from '../support/until.ts'
 
 /** As ElastiCache answers. */
@@ -89,10 +90,9 @@ describe('elastiCache', () => {
   })
 
   test('fails where nobody answers, or listens', async () => {
-    const server = await ScriptedServer.start(() => {})
+    await using server = await ScriptedServer.start(() => {})
     await expect(elastiCache(server.address, { timeout: 30 })()).rejects.toThrow(/not answered within 30 ms/)
-    await server[Symbol.asyncDispose]()
-    await expect(elastiCache(server.address)()).rejects.toMatchObject({
+    await expect(elastiCache(NOBODY)()).rejects.toMatchObject({
       message: expect.stringMatching(/cannot be asked/),
       cause: { code: 'ECONNREFUSED' },
     })

@@ -7,8 +7,9 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { hasMemcached, Memcached } from '../support/memcached.ts'
+import { freePort } from '../support/port.ts'
 import { Page } from './page.ts'
-import { freePort, PastedApp } from './pasted-app.ts'
+import { PastedApp } from './pasted-app.ts'
 
 // Moves as docs/moving-in.md shows, with the real packages of the stores: bench/ has them (`npm ci --prefix bench`).
 

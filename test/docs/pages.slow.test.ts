@@ -5,8 +5,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { EmbeddedMemcached } from '../../lib/embedded/index.ts'
 import { MemcachedStore } from '../../lib/index.ts'
 import { Project, tsc } from '../package/project.ts'
+import { freePort } from '../support/port.ts'
 import { Page } from './page.ts'
-import { freePort, PastedApp } from './pasted-app.ts'
+import { PastedApp } from './pasted-app.ts'
 
 // Runs what the README and the pages show, as pasted, in an empty project with the packed package.
 

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { createServer } from 'node:net'
+import { freePort } from '../support/port.ts'
 import { until } from '../support/until.ts'
 
 /** An app of the documentation: a file that takes its port from the environment. */
@@ -44,13 +44,4 @@ export class PastedApp {
     this.#child.kill()
     await gone
   }
-}
-
-export async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1')
-  await once(probe, 'listening')
-  const { port } = probe.address() as { port: number }
-  probe.close()
-  await once(probe, 'close')
-  return port
 }

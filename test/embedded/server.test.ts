@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { EmbeddedMemcached, type EmbeddedMemcachedOptions } from '../../lib/embedded/index.ts'
 import { fewOrMany } from '../support/few-or-many.ts'
+import { freePort } from '../support/port.ts'
 import { until } from '../support/until.ts'
 import { Peer, request, uint32 } from './peer.ts'
 
@@ -13,7 +14,7 @@ const plain = uint32(0, 0)
 let server: EmbeddedMemcached
 let peers: Peer[] = []
 beforeEach(async () => {
-  server = await EmbeddedMemcached.start()
+  server = await EmbeddedMemcached.start({ port: await freePort() })
 })
 afterEach(async () => {
   for (const peer of peers) peer.close()
@@ -37,8 +38,9 @@ async function statistics(): Promise<Record<string, number>> {
 
 describe('start and stop', () => {
   test('listens on loopback, on a port of its own', async () => {
-    expect(server.address).toBe(`127.0.0.1:${server.port}`)
-    expect(server.port).toBeGreaterThan(0)
+    await using one = await EmbeddedMemcached.start()
+    expect(one.address).toBe(`127.0.0.1:${one.port}`)
+    expect(one.port).toBeGreaterThan(0)
   })
 
   test('stop closes the port and every connection, and may be called again', async () => {

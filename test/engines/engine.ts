@@ -5,6 +5,7 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Memcached } from '../support/memcached.ts'
+import { freePort } from '../support/port.ts'
 import { until } from '../support/until.ts'
 
 const CONFIGURATIONS = new URL('../../docs/servers/', import.meta.url)
@@ -12,15 +13,6 @@ const CONFIGURATIONS = new URL('../../docs/servers/', import.meta.url)
 /** Is this program installed? */
 export function isInstalled(program: string): boolean {
   return spawnSync('which', [program]).status === 0
-}
-
-/** Ports that were free a moment ago, for programs that cannot pick one themselves. */
-async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'))
-  await Promise.all(servers.map(server => once(server, 'listening')))
-  const ports = servers.map(server => (server.address() as AddressInfo).port)
-  await Promise.all(servers.map(server => once(server.close(), 'close')))
-  return ports
 }
 
 /** Not every program that listens answers yet. */
@@ -86,7 +78,7 @@ export class Twemproxy implements AsyncDisposable {
 
   static async start(): Promise<Twemproxy> {
     const backends = await Promise.all([Memcached.start(), Memcached.start(), Memcached.start()])
-    const [port, statistics] = (await freePorts(2)) as [number, number]
+    const [port, statistics] = [await freePort(), await freePort()]
     const adapt = (text: string): string =>
       backends
         .reduce((config, { port }, index) => config.replace(`:${11211 + index}:1`, `:${port}:1`), text)
@@ -124,7 +116,7 @@ export class MemcachedProxy implements AsyncDisposable {
 
   static async start(): Promise<MemcachedProxy> {
     const backends = await Promise.all([Memcached.start(), Memcached.start(), Memcached.start()])
-    const [port] = (await freePorts(1)) as [number]
+    const port = await freePort()
     const adapt = (text: string): string =>
       backends.reduce((config, { port }, index) => config.replace(`:${11211 + index}'`, `:${port}'`), text)
     const command = (config: string): string[] =>
@@ -150,7 +142,7 @@ export class Yrmcds implements AsyncDisposable {
   }
 
   static async start(): Promise<Yrmcds> {
-    const [port, replication] = (await freePorts(2)) as [number, number]
+    const [port, replication] = [await freePort(), await freePort()]
     const adapt = (text: string, folder: string): string =>
       text
         .replace('virtual_ip = 10.0.0.10', 'virtual_ip = 127.0.0.1')

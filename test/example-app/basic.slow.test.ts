@@ -1,24 +1,15 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
-import { type AddressInfo, createServer } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { EmbeddedMemcached } from '../../lib/embedded/index.ts'
+import { freePort } from '../support/port.ts'
 import { until } from '../support/until.ts'
 import { Visitor } from './command-line.ts'
 
 const path = (of: string): string => fileURLToPath(new URL(`../../${of}`, import.meta.url))
 const read = (of: string): Promise<string> => readFile(path(of), 'utf8')
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
-}
 
 describe('examples/basic', () => {
   test.each(['server.mjs', 'server.mts'])('%s counts visits, and goes on after a restart', async file => {

@@ -2,8 +2,8 @@ import session from 'express-session'
 import { describe, expect, test } from 'vitest'
 import { createApp } from '../../example-app/src/app.ts'
 import { type Progress, REQUESTS, runContest } from '../../example-app/src/overlap/contest.ts'
-import { EmbeddedMemcached } from '../../lib/embedded/index.ts'
 import { MemcachedStore } from '../../lib/index.ts'
+import { NOBODY } from '../support/port.ts'
 import { startApp } from './running.ts'
 import { browser, post, secret } from './visitor.ts'
 
@@ -70,9 +70,7 @@ describe('the overlap test', () => {
   })
 
   test('fails at once where memcached does not answer', async () => {
-    const lost = await EmbeddedMemcached.start()
-    const astray = new MemcachedStore({ servers: lost.address })
-    await lost.stop()
+    const astray = new MemcachedStore({ servers: NOBODY })
     await expect(runContest(astray)).rejects.toMatchObject({ status: 503 })
     await astray.close()
   })

@@ -6,10 +6,10 @@ import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import { answers as isMemcached } from '../../example-app/src/memcached/ask.ts'
 import { EmbeddedMemcached } from '../../lib/embedded/index.ts'
+import { NOBODY } from '../support/port.ts'
 import { until } from '../support/until.ts'
 import { answers, npmStart, type Started, start, urlOf, Visitor } from './command-line.ts'
 
-const NOBODY = '127.0.0.1:1'
 const read = (path: string): Promise<string> =>
   readFile(fileURLToPath(new URL(`../../${path}`, import.meta.url)), 'utf8')
 

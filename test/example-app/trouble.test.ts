@@ -7,6 +7,7 @@ import type { OwnServer } from '../../example-app/src/memcached/own-server.ts'
 import { type Servers, startServers } from '../../example-app/src/servers.ts'
 import { createStore } from '../../example-app/src/store.ts'
 import { MemcachedStore } from '../../lib/index.ts'
+import { NOBODY } from '../support/port.ts'
 import { until } from '../support/until.ts'
 import { secret, serversAt, signIn } from './visitor.ts'
 
@@ -81,7 +82,7 @@ describe.each([
 
   test('touches no server that is somebody else’s', async () => {
     const visitor = await signIn(app, 'Ada')
-    await visitor.post('/trouble').type('form').send({ server: '127.0.0.1:1', do: 'stop' }).expect(404)
+    await visitor.post('/trouble').type('form').send({ server: NOBODY, do: 'stop' }).expect(404)
     await visitor
       .post('/trouble')
       .set('Sec-Fetch-Site', 'cross-site')

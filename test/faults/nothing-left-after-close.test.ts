@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { hasMemcached, Memcached } from '../support/memcached.ts'
+import { NOBODY } from '../support/port.ts'
 import { TcpProxy } from '../support/proxy.ts'
 import { until } from '../support/until.ts'
 import { runChild } from './run-child.ts'
@@ -62,7 +63,7 @@ describe.skipIf(!hasMemcached).concurrent('nothing is left after close', () => {
   })
 
   test.each(['used', 'in flight'])('of a server that is down and probed, %s', async when => {
-    const { left, late, outcomes } = await run('127.0.0.1:1', when)
+    const { left, late, outcomes } = await run(NOBODY, when)
     expect({ left, late, outcomes }).toEqual({ left: [], late: 'ERR_CLOSED', outcomes: ['ERR_UNAVAILABLE'] })
   })
 
@@ -78,7 +79,7 @@ describe.skipIf(!hasMemcached).concurrent('nothing is left after close', () => {
     'a store that is not closed does not keep the process alive: %s',
     async state => {
       await using memcached = await Memcached.start()
-      await run(state === 'idle' ? memcached.address : '127.0.0.1:1', 'never closed')
+      await run(state === 'idle' ? memcached.address : NOBODY, 'never closed')
     },
   )
 })

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { chmod, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { freePort } from './port.ts'
 import { until } from './until.ts'
 
 /** Is there a memcached binary on this machine? */
@@ -27,11 +28,11 @@ export class Memcached {
     this.#process = process
   }
 
-  /** Starts one on a port that the system picks. `flags` are memcached's own, such as `'-M'`, `'-m', '1'`. */
+  /** Starts one on a port that stays its own when it is killed. `flags` are memcached's own, such as `'-M'`, `'-m', '1'`. */
   static async start(...flags: string[]): Promise<Memcached> {
     const all = [...FLAGS, ...flags]
-    const { port, process } = await launch(-1, all)
-    return new Memcached(port, all, process)
+    const port = await freePort()
+    return new Memcached(port, all, await launch(port, all))
   }
 
   get pid(): number {
@@ -69,7 +70,7 @@ export class Memcached {
   /** Starts it again, empty but for `-e`, on the same port. */
   async restart(): Promise<void> {
     await this.kill()
-    this.#process = (await launch(this.port, this.#flags)).process
+    this.#process = await launch(this.port, this.#flags)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -88,16 +89,15 @@ async function isStopped(pid: number): Promise<boolean> {
   return (await Promise.all(states)).every(state => state === 'T')
 }
 
-/** `-p -1` lets the system pick the port; memcached writes it to MEMCACHED_PORT_FILENAME (memcached.c). */
-async function launch(
-  port: number,
-  flags: readonly string[],
-): Promise<{ port: number; process: ChildProcess }> {
+/** It listens once it has written where to MEMCACHED_PORT_FILENAME (memcached.c). */
+async function launch(port: number, flags: readonly string[]): Promise<ChildProcess> {
   const folder = await mkdtemp(join(tmpdir(), 'memcached-'))
   const file = join(folder, 'port')
   const user = process.getuid?.() === 0 ? ['-u', 'nobody'] : []
   if (user.length > 0) await chmod(folder, 0o777)
-  const child = spawn('memcached', ['-l', '127.0.0.1', '-p', String(port), '-U', '0', ...user, ...flags], {
+  // Where the flags name other addresses, those get a port that the system picks (`-p -1`).
+  const listen = ['-l', `127.0.0.1:${port}`, '-p', '-1', '-U', '0']
+  const child = spawn('memcached', [...listen, ...user, ...flags], {
     env: { ...process.env, MEMCACHED_PORT_FILENAME: file },
     stdio: ['ignore', 'ignore', 'pipe'],
   })
@@ -109,11 +109,11 @@ async function launch(
   process.once('exit', killed)
   child.once('exit', () => process.off('exit', killed))
   try {
-    const found = await until(async () => {
+    await until(async () => {
       if (child.exitCode !== null) throw new Error(`memcached ended with ${child.exitCode}: ${complaint}`)
-      return /^TCP INET: (\d+)$/m.exec(await readFile(file, 'utf8').catch(() => ''))?.[1]
+      return (await readFile(file, 'utf8').catch(() => '')).includes('TCP INET')
     })
-    return { port: Number(found), process: child }
+    return child
   } finally {
     await rm(folder, { recursive: true, force: true })
   }

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
-import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
+import { connect, createServer, type Server, type Socket } from 'node:net'
 import { isMessage, OPCODE, WRITES } from './frames.ts'
+import { freePort } from './port.ts'
 import { Link } from './proxy-link.ts'
 
 /** How a connection is cut: FIN after what was sent, or RST. */
@@ -21,9 +22,9 @@ export class TcpProxy implements AsyncDisposable {
   readonly requests: Map<number, number> = new Map()
 
   readonly #target: Target
+  readonly #port: number
   readonly #server: Server
   readonly #links: Set<Link> = new Set()
-  #port = 0
   #tamper: Tamper | null = null
   #delay = 0
   #delayThere = 0
@@ -31,15 +32,15 @@ export class TcpProxy implements AsyncDisposable {
   #forwards = true
   #cut: { after: number; how: Ending; times: number } | null = null
 
-  private constructor(target: string) {
-    const [host, port] = target.split(':') as [string, string]
-    this.#target = { host, port: Number(port) }
+  private constructor({ hostname, port }: URL, ownPort: number) {
+    this.#target = { host: hostname, port: Number(port) }
+    this.#port = ownPort
     this.#server = createServer(client => this.#accept(client))
   }
 
   /** @param target - `host:port` of a memcached. */
   static async start(target: string): Promise<TcpProxy> {
-    const proxy = new TcpProxy(target)
+    const proxy = new TcpProxy(new URL(`tcp://${target}`), await freePort())
     await proxy.#listen()
     return proxy
   }
@@ -157,7 +158,6 @@ export class TcpProxy implements AsyncDisposable {
   async #listen(): Promise<void> {
     this.#server.listen(this.#port, '127.0.0.1')
     await once(this.#server, 'listening')
-    this.#port = (this.#server.address() as AddressInfo).port
   }
 
   #accept(client: Socket): void {

@@ -10,6 +10,7 @@ import { type LiveSession, load, save } from '../overlap/live.ts'
 import { Gate } from '../overlap/scripted-app.ts'
 import { TwoStores } from '../overlap/two-stores.ts'
 import { Lab } from '../support/lab.ts'
+import { NOBODY } from '../support/port.ts'
 import { until } from '../support/until.ts'
 
 const memcached = inject('memcached')?.split(',')[0] as string
@@ -214,7 +215,7 @@ describe.skipIf(inject('memcached') === null)('the tracing channel', () => {
   test('tells of sessions() from the first step to the last, however it ends', async () => {
     await stores.create({})
     await stores.create({})
-    const down = new MemcachedStore({ servers: '127.0.0.1:1' })
+    const down = new MemcachedStore({ servers: NOBODY })
     const traces = await tracesOf(async () => {
       const listed = stores.here.sessions()
       expect(heard).toEqual([])

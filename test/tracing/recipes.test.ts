@@ -19,6 +19,7 @@ import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
 import { MemcachedStore } from '../../lib/index.ts'
 import { Page } from '../docs/page.ts'
 import { Gate } from '../overlap/scripted-app.ts'
+import { NOBODY } from '../support/port.ts'
 import { until } from '../support/until.ts'
 
 const memcached = inject('memcached')
@@ -186,7 +187,7 @@ describe.skipIf(memcached === null)('docs/tracing.md', () => {
   })
 
   test('a server that has left is not told of any more', async () => {
-    const [first, second] = [memcached as string, '127.0.0.1:1']
+    const [first, second] = [memcached as string, NOBODY]
     let servers = [first, second]
     const changing = new MemcachedStore({ servers: () => servers, refresh: 0.02 })
     register.clear()
