@@ -74,6 +74,20 @@ export function excuseBacked(
   if (isForgotten) {
     return 'a write of the backing store is carried out after its deadline, and memcached cannot tell'
   }
+  const changes = one.operations.filter(({ what }) => what !== 'get')
+  const isUntold = database.troubles.some(
+    ({ from, to }) =>
+      one.timeline.losses.some(loss => loss >= from && loss <= Math.min(to + PAID, until)) &&
+      changes.some(
+        change =>
+          change.start <= to &&
+          change.end >= from &&
+          changes.some(other => other !== change && other.start <= change.end && other.end >= change.start),
+      ),
+  )
+  if (isUntold) {
+    return 'the backing store fails overlapping changes, and memcached loses the session before it is told again'
+  }
   const isLeftInTheMiddle = gone.some(({ process, from }) =>
     one.operations.some(
       ({ what, process: by, start, end }) =>
