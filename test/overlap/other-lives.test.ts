@@ -226,14 +226,13 @@ describe.skipIf(!hasMemcached)('memcached without CAS (-C) is refused', () => {
   })
 
   test('also where it replaces one that has it', async () => {
-    const memcached = await Memcached.start()
+    await using memcached = await Memcached.start()
     const servers = memcached.address
     await using store = new MemcachedStore({ servers, ...PATIENT })
     const sid = randomUUID()
     await store.set(sid, makeSession({ a: 1 }))
     const mine = await load(store, sid)
-    await memcached.kill()
-    await using _ = await Memcached.start('-C', '-p', String(memcached.port))
+    await memcached.restart('-C')
     mine.a = 2
     await expect(save(mine)).rejects.toMatchObject(refusal)
     await expect(store.get(sid)).rejects.toMatchObject(refusal)

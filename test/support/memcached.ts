@@ -67,10 +67,10 @@ export class Memcached {
     await gone
   }
 
-  /** Starts it again, empty but for `-e`, on the same port. */
-  async restart(): Promise<void> {
+  /** Starts it again, empty but for `-e`, on the same port. `flags` come in addition. */
+  async restart(...flags: string[]): Promise<void> {
     await this.kill()
-    this.#process = await launch(this.port, this.#flags)
+    this.#process = await launch(this.port, [...this.#flags, ...flags])
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
