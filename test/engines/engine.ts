@@ -46,7 +46,9 @@ class Program implements AsyncDisposable {
     writeFileSync(config, adapt(readFileSync(new URL(file, CONFIGURATIONS), 'utf8'), folder))
     const [name, ...args] = command(config) as [string, ...string[]]
     const child = spawn(name, args, { stdio: 'ignore', cwd: folder })
-    process.once('exit', () => child.kill('SIGKILL'))
+    const killed = (): boolean => child.kill('SIGKILL')
+    process.once('exit', killed)
+    child.once('exit', () => process.off('exit', killed))
     await until(async () => {
       if (child.exitCode !== null) throw new Error(`${name} ended with ${child.exitCode}`)
       return answers(address)

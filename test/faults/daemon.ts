@@ -16,7 +16,9 @@ export class Daemon implements AsyncDisposable {
   static async start(flags: string[], path: string): Promise<Daemon> {
     const user = process.getuid?.() === 0 ? ['-u', 'root'] : []
     const child = spawn('memcached', [...FLAGS, ...flags, ...user], { stdio: 'ignore' })
-    process.once('exit', () => child.kill('SIGKILL'))
+    const killed = (): boolean => child.kill('SIGKILL')
+    process.once('exit', killed)
+    child.once('exit', () => process.off('exit', killed))
     const daemon = new Daemon(child)
     await until(async () => {
       const socket = connect(path)

@@ -8,9 +8,9 @@ import { kindOf, shrink } from './shrink.ts'
 import { type SimulateOptions, simulate } from './simulate.ts'
 import { tellOf } from './telling.ts'
 
-/** So many take some 5 s of a quiet core. */
-const HISTORIES = fewOrMany(2000, 50_000)
-const BACKED_HISTORIES = fewOrMany(300, 5000)
+/** So many take some 3 s of a quiet core. */
+const HISTORIES = fewOrMany(1000, 50_000)
+const BACKED_HISTORIES = fewOrMany(200, 5000)
 /** Enough for each store that is broken on purpose. */
 const ENOUGH = 1000
 

@@ -4,11 +4,8 @@ import { createServer } from 'node:net'
 /** Nobody listens there: only root may, and no program of ours does. */
 export const NOBODY = '127.0.0.1:1'
 
-/**
- * Below what systems give to those who ask for any port (Linux from 32768, others from 49152 on), and
- * above memcached's own.
- */
-const [FIRST, LAST] = [12_000, 32_000]
+/** Below what systems give to those who ask for any port: Linux from 32768, others from 49152 on. */
+const [FIRST, LAST] = [20_000, 32_000]
 
 /**
  * A port for who has to name one, or ends and comes back: while nobody listens there, it is given to

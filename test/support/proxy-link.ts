@@ -128,7 +128,7 @@ class Way {
   #drainSoon(): void {
     clearTimeout(this.#timer)
     const wait = (this.#waiting[0]?.due ?? Infinity) - performance.now()
-    if (wait < Infinity) this.#timer = setTimeout(() => this.#drain(), wait)
+    if (wait < Infinity) this.#timer = setTimeout(() => this.#drain(), Math.max(wait, 0))
   }
 
   #drain(): void {
