@@ -25,7 +25,9 @@ export async function buildPrograms(): Promise<string> {
     splitting: true,
     // Packages, too: to find and load the files of Express takes longer than all the rest of a start.
     external: ['pg-native'],
-    banner: { js: `import { createRequire } from 'node:module'\nconst require = createRequire(import.meta.url)` },
+    banner: {
+      js: `import { createRequire } from 'node:module'\nconst require = createRequire(import.meta.url)`,
+    },
     platform: 'node',
     format: 'esm',
     target: `node${engines.node.replace('>=', '')}`,
