@@ -10,6 +10,9 @@ import { until } from '../support/until.ts'
 
 type Callback = (error?: unknown, value?: never) => void
 
+/** Milliseconds by which a session of 300 ms is kept longer than its date, at most. */
+const SLACK = 3
+
 /** A store in memory that counts its calls, and fails on demand. */
 class Backing extends session.MemoryStore {
   readonly calls: string[] = []
@@ -48,6 +51,11 @@ function refreshed<T extends SessionData>(one: T, left: number): T {
   one.cookie.expires = new Date(Date.now() + left)
   one.cookie.originalMaxAge = originalMaxAge
   return one
+}
+
+/** Waits until this session is over, as far as is known to who has read it. */
+async function pastDate({ cookie }: SessionData): Promise<void> {
+  await until(() => Number(new Date(cookie.expires as never)) + SLACK < Date.now())
 }
 
 describe.skipIf(!hasMemcached)('with a backing store', () => {
@@ -207,6 +215,29 @@ describe.skipIf(!hasMemcached)('with a backing store', () => {
     answers[1]?.()
     expect(await asked).toMatchObject({ a: 2, b: 3 })
     expect(await other.get(sid)).toMatchObject({ a: 2, b: 3 })
+  })
+
+  test('what waits for a save that it keeps waiting finds the session that another has made longer meanwhile', async () => {
+    const { store, backing } = create()
+    const other = create({ backing }).store
+    await store.set(sid, sessionOf({ a: 1 }, 300))
+    const mine = (await store.get(sid)) as SessionData
+    let answer: () => void = () => {}
+    const set = backing.set.bind(backing)
+    Object.assign(backing, {
+      set(id: string, data: SessionData, done: () => void) {
+        Object.assign(backing, { set })
+        answer = () => set(id, data, done as never)
+      },
+    })
+    const saving = store.set(sid, Object.assign(mine, { b: 1 }))
+    await until(async () => 'b' in ((await other.get(sid)) as object))
+    const updating = store.update(sid, one => Object.assign(one, { count: 1 }))
+    await other.set(sid, refreshed((await other.get(sid)) as SessionData, 60_000))
+    await pastDate(mine)
+    answer()
+    await saving
+    expect(await updating).toMatchObject({ a: 1, b: 1, count: 1 })
   })
 
   test('while memcached is away it serves and saves alone, and update says that it needs memcached', async () => {

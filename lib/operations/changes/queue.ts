@@ -149,6 +149,7 @@ export class Queue {
     const { counts } = this.#context
     let known = first
     let lost = unclear
+    let seen: SessionRecord | null = null
     let listed: string | undefined
     for (let attempt = 0; ; attempt++) {
       if (attempt > 0) {
@@ -160,7 +161,8 @@ export class Queue {
       let sentAt = performance.now()
       if (known === null || !known.isCertain) {
         try {
-          known = await this.#look()
+          seen = await this.#look()
+          known = seen
           this.#isGuess = false
         } catch (error) {
           if (error instanceof ConnectionLostError) continue
@@ -176,8 +178,9 @@ export class Queue {
       // The shorter it takes, the less of it is in vain where other processes write, too.
       const plan = await this.#plan(known, MAX_WORK / (attempt + 1))
       const { draft } = plan
-      if (draft === null && this.#isGuess) {
-        // No write shows whether the guess was right; and who has made it may be over.
+      if (draft === null && (this.#isGuess || (known !== seen && this.#isPast(known)))) {
+        // No write shows whether that is what lies there: who has made the guess may be over, and what has been written
+        // may have been given a longer life since.
         known = null
         continue
       }
@@ -214,6 +217,12 @@ export class Queue {
         known = null
       }
     }
+  }
+
+  #isPast({ kind, text }: SessionRecord): boolean {
+    const { codec, expiry } = this.#context
+    const session = kind === 'stored' ? codec.decode(text) : null
+    return session !== null && expiry.judge(session) === 'over'
   }
 
   /** Takes along who came meanwhile, and leaves out who is over, or has tried too often. */
