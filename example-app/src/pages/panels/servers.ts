@@ -128,9 +128,9 @@ function charts(stats: ServerStats): Html {
     </div>
     <dl class="figures">
       <div><dt>Hit rate</dt><dd>${hitRate(hits, hits + misses)}</dd></div>
+      <div><dt>Up for</dt><dd>${duration(stats.uptime)}</dd></div>
       <div><dt>Items</dt><dd>${items.toLocaleString('en')}</dd></div>
       <div><dt>Evictions</dt><dd>${evictions.toLocaleString('en')}</dd></div>
-      <div><dt>Up for</dt><dd>${duration(stats.uptime)}</dd></div>
       <div><dt>Version</dt><dd>${stats.version}</dd></div>
     </dl>`
 }
