@@ -4,7 +4,7 @@ import type { RecordCallback } from '../storage/storage.ts'
 import { type BackingCounts, BackingError } from './backing-store.ts'
 import { type Debt, Debts } from './debts.ts'
 import type { Front } from './front.ts'
-import { isOfLine, LEASE, LinedFront, lineOf } from './lineage.ts'
+import { isOfLine, isOfNewLine, LEASE, LinedFront, lineOf } from './lineage.ts'
 import type { Found, Shelf } from './shelf.ts'
 import { Suspicion } from './suspicion.ts'
 
@@ -98,12 +98,16 @@ export class Backed implements Front {
   /** What memcached does not have. @param seen - what was just found there, if anybody has looked. */
   async #readBehind(sid: string, seen: SessionRecord | null): Promise<SessionRecord> {
     let known = seen
+    let before: SessionRecord | null = null
     for (let round = 0; round < MAX_ROUNDS; round++) {
       try {
         await this.#payFor(sid)
         const record = known ?? (await this.#look(sid))
-        const found = this.#isGood(sid, record) ? record : await this.#refill(sid, record)
+        // Brought by another who has asked the backing store since.
+        const isFresh = before !== null && isOfNewLine(record, before)
+        const found = isFresh || this.#isGood(sid, record) ? record : await this.#refill(sid, record)
         if (found !== null) return found
+        if (!isLease(record)) before ??= record
         known = null
       } catch (error) {
         return this.#readAway(sid, error)

@@ -37,6 +37,12 @@ export function isOfLine(record: SessionRecord, other: SessionRecord): boolean {
   return record.kind !== 'stored' || other.kind !== 'stored' || lineOf(record) === lineOf(other)
 }
 
+/** Was a session written over a lease that has come after the other record? */
+export function isOfNewLine(record: SessionRecord, other: SessionRecord): boolean {
+  const line = lineOf(record)
+  return line !== '' && line !== lineOf(other)
+}
+
 /** Records in memcached with their line, which stands before their text as white space. */
 export class LinedFront {
   readonly #front: Front

@@ -265,6 +265,21 @@ describe.skipIf(!hasMemcached)('with a backing store', () => {
     expect(await other.get(sid)).toMatchObject({ a: 1, b: 2, k1: 1, k2: 2, k3: 3 })
   })
 
+  test('after memcached was away, reads that overlap ask it once each', async () => {
+    await using away = await Memcached.start()
+    const { store, backing } = create({ servers: away.address, timeout: 100 })
+    await store.set(sid, sessionOf({ a: 1 }, 60_000))
+    await away.freeze()
+    expect(await store.get(sid)).toMatchObject({ a: 1 })
+    away.thaw()
+    await until(() => store.update(sid, () => {}).catch(() => undefined))
+    backing.calls.length = 0
+    const found = await Promise.all(Array.from({ length: 150 }, () => store.get(sid)))
+    expect(found).toEqual(found.map(() => expect.objectContaining({ a: 1 })))
+    expect(backing.count('get', sid)).toBeGreaterThan(0)
+    expect(backing.count('get', sid)).toBeLessThanOrEqual(150)
+  })
+
   test('where it is down memcached serves, a miss is an error, a save fails, and a touch is left for later', async () => {
     const { store, backing } = create({ touchAfter: 0 })
     await store.set(sid, sessionOf({ a: 1 }, 60_000))
