@@ -128,7 +128,9 @@ export class Backed implements Front {
     this.#counts.refills++
     // Too large for memcached: it can be read, and saved if it gets smaller.
     if (!this.#fits(sid, text)) return new SessionRecord('stored', text, lease.version)
-    return isDone(await this.#putOver(sid, text, milliseconds, lease))
+    const brought = isDone(await this.#putOver(sid, text, milliseconds, lease))
+    // Without its version it would be taken for one that memcached has no part in.
+    return brought?.isCertain === true ? brought : null
   }
 
   #fits(sid: string, text: string): boolean {

@@ -93,6 +93,13 @@ describe.skipIf(!hasMemcached)('with a backing store', () => {
     expect((await store.stats()).counts).toMatchObject({ refills: 1, backingWrites: 1, backingFailures: 0 })
   })
 
+  test('what memcached has lost can be updated at once', async () => {
+    const { store } = create()
+    await store.set(sid, sessionOf({ a: 1 }, 60_000))
+    await new RawMemcached(memcached.address).delete(`sess:${sid}`)
+    expect(await store.update(sid, one => Object.assign(one, { b: 2 }))).toMatchObject({ a: 1, b: 2 })
+  })
+
   test('sessions that it has from before are simply there, though their stored date is over', async () => {
     const { store, backing } = create()
     // As connect-pg-simple leaves them: `touch` made the row live on, and left its cookie as it was.
