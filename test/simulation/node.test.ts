@@ -24,6 +24,7 @@ function make(): NodeUnderTest {
     clock,
     timeout: TIMEOUT,
     latency: 1,
+    protocol: 'binary',
     onChange() {},
     onDoubt() {},
     listen: undefined,

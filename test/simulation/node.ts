@@ -1,4 +1,5 @@
 import { ConnectionLostError, MemcachedStoreError } from '../../lib/errors.ts'
+import type { ProtocolName } from '../../lib/memcached/address.ts'
 import type { Item, MemcachedNode, ReplyCallback, Version, WriteMode } from '../../lib/memcached/node.ts'
 import { EXISTS, Reply } from '../../lib/memcached/reply.ts'
 import { CasVersion } from '../../lib/memcached/version.ts'
@@ -19,6 +20,7 @@ export interface NodeOptions {
   readonly timeout: number
   /** Milliseconds one way, on average. */
   readonly latency: number
+  readonly protocol: ProtocolName
   readonly onChange: (isUp: boolean) => void
   /** Told where the outcome of a request is not known. */
   readonly onDoubt: () => void
@@ -123,7 +125,12 @@ export class SimulatedNode implements MemcachedNode {
         this.#queue.shift()
         this.#options.time.cancel(pending.timer)
         const { status, flags, cas, value } = answer
-        const reply = new Reply(status, cas === 0 ? null : new CasVersion(life, 0, cas), value)
+        const { protocol } = this.#options
+        // Over text only a read tells the version.
+        const tellsVersion = protocol === 'binary' || pending.command.what === 'get'
+        const isTold = tellsVersion && cas !== 0
+        const reply = new Reply(status, isTold ? new CasVersion(life, 0, cas) : null, value)
+        reply.tellsVersion = tellsVersion
         reply.flags = flags
         pending.done(null, reply)
       },

@@ -1,3 +1,4 @@
+import type { ProtocolName } from '../../lib/memcached/address.ts'
 import { Random } from './random.ts'
 
 /** What one request does to its session, one after the other. Values are unique, so that their origin can be told. */
@@ -68,6 +69,7 @@ export interface Setting {
   readonly rolling: boolean
   readonly resave: boolean
   readonly hasUsers: boolean
+  readonly protocol: ProtocolName
   /** What lies behind memcached; null where nothing does. */
   readonly backing: BackingSetting | null
 }
@@ -95,10 +97,16 @@ export type Leaf = (typeof LEAVES)[number]
 const LIVES_APART = 110
 export const USERS = ['ann', 'bob'] as const
 
-/** Draws a history. @param isBacked - the same with a backing store, and its faults. */
-export function draw(seed: number, isBacked = false): Plan {
+export interface World {
+  /** With a backing store, and its faults. */
+  readonly isBacked?: boolean
+  readonly protocol?: ProtocolName
+}
+
+/** Draws a history: the same in each world, but for what is particular to that. */
+export function draw(seed: number, { isBacked = false, protocol = 'binary' }: World = {}): Plan {
   const random = new Random(seed)
-  const setting = drawSetting(random)
+  const setting = { ...drawSetting(random), protocol }
   const visits = drawVisits(random, setting)
   const plan = { seed, setting, visits, faults: drawFaults(random, setting, visits) }
   return isBacked ? withBacking(plan) : plan
@@ -146,7 +154,7 @@ function withBacking({ seed, setting, visits, faults }: Plan): Plan {
   return { seed, setting: { ...setting, backing }, visits, faults: [...usual, ...more] }
 }
 
-function drawSetting(random: Random): Setting {
+function drawSetting(random: Random): Omit<Setting, 'protocol'> {
   const processes = random.whole(1, 3)
   const isDated = random.chance(0.8)
   const life = random.weighted([

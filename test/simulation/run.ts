@@ -1,6 +1,6 @@
 import { fork } from 'node:child_process'
 import { parseArgs } from 'node:util'
-import { draw, type Plan } from './plan.ts'
+import { draw, type Plan, type World } from './plan.ts'
 import { kindOf, shrink } from './shrink.ts'
 import { simulate } from './simulate.ts'
 import { Tally } from './tally.ts'
@@ -13,6 +13,7 @@ const HELP = `npm run simulate -- [options]
   --seed S        the seed of the first history; the others count on from there (the time of day)
   --jobs J        in so many processes (1)
   --backing       with a durable store behind memcached
+  --text          over memcached's text protocol, which tells no version of what was written
   --once          only the history of --seed, as a story, without making it smaller
   --go-on         do not stop at a violation: count each kind, and tell the first seed of each
 `
@@ -25,6 +26,7 @@ const { values } = parseArgs({
     jobs: { type: 'string', default: '1' },
     job: { type: 'string' },
     backing: { type: 'boolean', default: false },
+    text: { type: 'boolean', default: false },
     once: { type: 'boolean', default: false },
     'go-on': { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
@@ -49,9 +51,10 @@ interface Find {
 const PROGRESS = 5000
 const seed = Number(values.seed ?? Date.now() % 1_000_000_000)
 const jobs = Number(values.jobs)
+const world: World = { isBacked: values.backing, protocol: values.text ? 'text' : 'binary' }
 
 if (values.help) console.log(HELP)
-else if (values.once) await tellOnce(draw(seed, values.backing))
+else if (values.once) await tellOnce(draw(seed, world))
 else if (values.job !== undefined) await work(Number(values.job), progress => process.send?.(progress))
 else await lead()
 
@@ -64,7 +67,7 @@ async function work(job: number, tell: (progress: Progress) => void): Promise<vo
   let tally = new Tally()
   let told = performance.now()
   for (let number = job; number < histories && performance.now() < end; number += jobs) {
-    const plan = draw(seed + number, values.backing)
+    const plan = draw(seed + number, world)
     const outcome = await simulate(plan)
     tally.add(plan, outcome)
     for (const violation of outcome.verdict.violations) {
@@ -128,7 +131,7 @@ async function lead(): Promise<void> {
   const [find] = first.values()
   if (find === undefined) return
   console.log('\nAs small as it could be made:\n')
-  await tellOnce(await shrink(draw(find.seed, values.backing), find.kind))
+  await tellOnce(await shrink(draw(find.seed, world), find.kind))
 }
 
 /** One job in a process of its own. */
@@ -145,6 +148,7 @@ function start(job: number, take: (progress: Progress) => void): Promise<void> {
       ...given,
       ...(values['go-on'] ? ['--go-on'] : []),
       ...(values.backing ? ['--backing'] : []),
+      ...(values.text ? ['--text'] : []),
     ])
     child.on('message', progress => take(progress as Progress))
     child.on('exit', code => (code === 0 ? resolve() : reject(new Error(`A job ended with code ${code}`))))

@@ -93,7 +93,7 @@ async function happen(
           if (before !== after) onChange(!after)
           history.away.push({ time: time.now, process: number, isUp })
         }
-        const { latency, timeout } = setting
+        const { latency, timeout, protocol } = setting
         const onDoubt = (): unknown => history.doubts.push({ time: time.now, process: number })
         const listen = story?.listen
         const node = new SimulatedNode({
@@ -103,6 +103,7 @@ async function happen(
           clock,
           timeout,
           latency,
+          protocol,
           onChange: note,
           onDoubt,
           listen,
