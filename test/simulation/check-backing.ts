@@ -30,10 +30,10 @@ export function excuseBacked(
   { plan, history, database }: Court,
   one: Case,
   until: number,
+  rows: readonly RowChange[] = database.changes.get(one.sid) ?? [],
 ): string | undefined {
   const { backing } = plan.setting
   if (backing === null) return undefined
-  const rows = database.changes.get(one.sid) ?? []
   const gone = outages(history)
   const areBothUnwell = database.troubles.some(trouble =>
     gone.some(({ from, to }) => from <= until && from <= trouble.to && to + PAID >= trouble.from),

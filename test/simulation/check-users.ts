@@ -28,9 +28,7 @@ function judgeListing(court: Court, listing: Operation, sids: readonly string[])
     const after = reads.find(({ start }) => start >= listing.end)
     const [was, is] = [userIn(before), userIn(after)]
     if (was === user && is === user && !sids.includes(sid)) {
-      const exception =
-        excuseBacked(court, withOthers(court, one, user), listing.end) ??
-        excuseUntold(court, one, listing.end)
+      const exception = excuseListed(court, one, user, listing.end) ?? excuseUntold(court, one, listing.end)
       if (exception !== undefined) court.exceptions.push(exception)
       else if (isIndexLost(court)) court.exceptions.push("a user's index is lost by the server")
       else court.violations.push(`unlisted: ${sid} lives, and is not among the sessions of ${user}`)
@@ -52,7 +50,7 @@ function judgeSignOut(court: Court, one: Case, ending: Operation): void {
     if (read.what !== 'get' || read.start < ending.end || userIn(read) !== ending.sid) continue
     const logins = writes.filter(({ path, value }) => path === 'user' && value === read.leaves?.user)
     if (logins.length === 0 || logins.some(({ end }) => end >= ending.start)) continue
-    const exception = excuseBacked(court, withOthers(court, one, ending.sid), read.end)
+    const exception = excuseListed(court, one, ending.sid, read.end)
     if (exception !== undefined) {
       court.exceptions.push(exception)
     } else if (wasForeign(one, ending)) {
@@ -73,9 +71,17 @@ function judgeSignOut(court: Court, one: Case, ending: Operation): void {
 }
 
 /** An index is of all sessions of its user: what befalls it befalls each. */
-function withOthers({ history }: Court, one: Case, user: string): Case {
-  const sids = new Set(history.operations.filter(by => userIn(by) === user).map(({ sid }) => sid))
-  return { ...one, operations: history.operations.filter(({ sid }) => sid === user || sids.has(sid)) }
+function excuseListed(court: Court, one: Case, user: string, until: number): string | undefined {
+  const { operations } = court.history
+  const sids = new Set(operations.filter(by => userIn(by) === user).map(({ sid }) => sid))
+  const others = { ...one, operations: operations.filter(({ sid }) => sid === user || sids.has(sid)) }
+  const rows = [...court.database.changes].filter(([id]) => id === one.sid || id.startsWith('@'))
+  return excuseBacked(
+    court,
+    others,
+    until,
+    rows.flatMap(([, changes]) => changes),
+  )
 }
 
 function isIndexLost({ plan, servers }: Court): boolean {
