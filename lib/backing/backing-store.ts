@@ -3,7 +3,7 @@ import { MemcachedStoreError } from '../errors.ts'
 
 /** What the backing store has done for this process. */
 export interface BackingCounts {
-  /** Sessions that memcached did not have and the backing store did. */
+  /** Sessions brought from the backing store: memcached did not have them, or had just been away. */
   refills: number
   /** Sessions stored, refreshed or destroyed in the backing store. */
   backingWrites: number

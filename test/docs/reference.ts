@@ -31,6 +31,10 @@ export async function reference(): Promise<string> {
     excludeInternal: true,
     excludePrivate: true,
     excludeExternals: true,
+    // The page links to no source: so no git remote is needed to find one.
+    disableGit: true,
+    sourceLinkTemplate: '{path}',
+    gitRevision: 'main',
     jsDocCompatibility: { defaultTag: false },
     validation: { notExported: true, invalidLink: true, notDocumented: true },
     // Node's, to which `lib/memcached` adds what its types leave out.

@@ -13,7 +13,7 @@ export function durablePanel(durable: DurableHealth | undefined, isCarrying: boo
       </header>
       ${durableFacts(durable, isCarrying)}
       <p class="hint origin">PostgreSQL (<code>PGlite</code>, in memory of the demo, and gone with it) through <code>connect-pg-simple</code>. Any express-session store will do:
-        <code>new MemcachedStore({ backing })</code>. A refill is a session that memcached had lost, and has again from here. Writes, refills and
+        <code>new MemcachedStore({ backing })</code>. A refill is a session that memcached had lost, or had been away with, and has again from here. Writes, refills and
         failed calls are those of the process that sent this page.</p>
     </section>`
   )
