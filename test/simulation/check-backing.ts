@@ -2,7 +2,7 @@ import type { RowChange } from './backing.ts'
 import type { Case, Court } from './checks.ts'
 import type { Operation } from './history.ts'
 import type { BackingSetting } from './plan.ts'
-import { PATHS } from './session.ts'
+import { PATHS, PREFIX, userOf } from './session.ts'
 
 /** Of its usual latency, what one call may take. */
 const MAX_LATENCIES = 70
@@ -25,12 +25,48 @@ const PAID = 3000
 /** Of memcached's latency, what a look takes at most. */
 const LOOK = 50
 
+/** What befell a session, or something else that lies in both. */
+interface Fate {
+  readonly operations: readonly Operation[]
+  /** When memcached lost it. */
+  readonly losses: readonly number[]
+  /** What the backing store had of it. */
+  readonly rows: readonly RowChange[]
+}
+
 /** The exception by which what a session shows is no violation. */
-export function excuseBacked(
+export function excuseBacked(court: Court, one: Case, until: number): string | undefined {
+  const { operations, timeline, sid } = one
+  const rows = court.database.changes.get(sid) ?? []
+  return excuse(court, { operations, losses: timeline.losses, rows }, until)
+}
+
+/**
+ * The same for a session that is listed wrongly: of the index, which is of all sessions of its user. What befalls
+ * one of them may befall it.
+ */
+export function excuseListed(court: Court, one: Case, user: string, until: number): string | undefined {
+  const { history, servers, database } = court
+  const sids = new Set(
+    history.operations.filter(by => userOf(by.leaves ?? {}) === user).map(({ sid }) => sid),
+  )
+  const isOurs = (id: string): boolean => id === one.sid || id.startsWith('@')
+  const changes = servers.flatMap(server =>
+    [...server.changes].filter(([key]) => isOurs(key.slice(PREFIX.length))).flatMap(([, those]) => those),
+  )
+  const lost = changes.filter(({ kind }) => kind === 'evicted' || kind === 'lost')
+  const fate = {
+    operations: history.operations.filter(({ sid }) => sid === user || sids.has(sid)),
+    losses: lost.map(({ time }) => time),
+    rows: [...database.changes].filter(([id]) => isOurs(id)).flatMap(([, those]) => those),
+  }
+  return excuse(court, fate, until)
+}
+
+function excuse(
   { plan, history, database }: Court,
-  one: Case,
+  { operations, losses, rows }: Fate,
   until: number,
-  rows: readonly RowChange[] = database.changes.get(one.sid) ?? [],
 ): string | undefined {
   const { backing } = plan.setting
   if (backing === null) return undefined
@@ -41,14 +77,14 @@ export function excuseBacked(
   if (areBothUnwell) return 'memcached and the backing store are in trouble at once'
   for (const { process, from, to } of gone) {
     const end = to + PAID + 2 * backing.timeout
-    const alone = one.operations.filter(
+    const alone = operations.filter(
       ({ process: by, what, start, end: over }) =>
         by === process && what !== 'get' && start <= Math.min(to, until) && over >= from,
     )
     // Who could not reach it either does not go by it afterwards. But what overlaps meanwhile is not merged.
     const isAware = (other: number, since: number): boolean =>
       gone.some(outage => outage.process === other && outage.from <= since && outage.to >= from)
-    const isDivided = one.operations.some(
+    const isDivided = operations.some(
       ({ process: by, start, end: over }) =>
         by >= 0 &&
         by !== process &&
@@ -67,17 +103,17 @@ export function excuseBacked(
     const settled = time + PAID + backing.timeout
     return (
       time - asked > plan.setting.tombstone * 1000 ||
-      one.timeline.losses.some(loss => loss >= asked && loss <= settled) ||
+      losses.some(loss => loss >= asked && loss <= settled) ||
       gone.some(({ from, to }) => from <= settled && to >= asked)
     )
   })
   if (isForgotten) {
     return 'a write of the backing store is carried out after its deadline, and memcached cannot tell'
   }
-  const changes = one.operations.filter(({ what }) => what !== 'get')
+  const changes = operations.filter(({ what }) => what !== 'get')
   const isUntold = database.troubles.some(
     ({ from, to }) =>
-      one.timeline.losses.some(loss => loss >= from && loss <= Math.min(to + PAID, until)) &&
+      losses.some(loss => loss >= from && loss <= Math.min(to + PAID, until)) &&
       changes.some(
         change =>
           change.start <= to &&
@@ -89,7 +125,7 @@ export function excuseBacked(
     return 'the backing store fails overlapping changes, and memcached loses the session before it is told again'
   }
   const isLeftInTheMiddle = gone.some(({ process, from }) =>
-    one.operations.some(
+    operations.some(
       ({ what, process: by, start, end }) =>
         what !== 'get' && by === process && start <= from && end >= from && from <= until,
     ),
@@ -98,10 +134,10 @@ export function excuseBacked(
   // One that came after its deadline is made up for later on.
   const settling = ({ asked, time }: RowChange): number =>
     LOOK * plan.setting.latency + (time - asked > backing.timeout / 2 ? PAID + backing.timeout : 0)
-  const isLostInTheMiddle = one.timeline.losses.some(
+  const isLostInTheMiddle = losses.some(
     time =>
       time <= until &&
-      (one.operations.some(({ what, start, end }) => what !== 'get' && start <= time && end >= time) ||
+      (operations.some(({ what, start, end }) => what !== 'get' && start <= time && end >= time) ||
         rows.some(row => row.asked <= time && row.time + settling(row) >= time)),
   )
   return isLostInTheMiddle ? 'memcached loses a session while a change of it is on its way' : undefined

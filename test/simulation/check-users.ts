@@ -1,4 +1,4 @@
-import { excuseBacked, excuseUntold } from './check-backing.ts'
+import { excuseListed, excuseUntold } from './check-backing.ts'
 import { writesOf } from './check-data.ts'
 import type { Case, Court } from './checks.ts'
 import type { Operation } from './history.ts'
@@ -26,7 +26,7 @@ function judgeListing(court: Court, listing: Operation, sids: readonly string[])
     )
     const before = reads.findLast(({ end }) => end <= listing.start)
     const after = reads.find(({ start }) => start >= listing.end)
-    const [was, is] = [userIn(before), userIn(after)]
+    const [was, is] = [userOf(before?.leaves ?? {}), userOf(after?.leaves ?? {})]
     if (was === user && is === user && !sids.includes(sid)) {
       const exception = excuseListed(court, one, user, listing.end) ?? excuseUntold(court, one, listing.end)
       if (exception !== undefined) court.exceptions.push(exception)
@@ -39,15 +39,11 @@ function judgeListing(court: Court, listing: Operation, sids: readonly string[])
   }
 }
 
-function userIn(read: Operation | undefined): string | undefined {
-  return (read?.leaves?.user as string | undefined)?.split('#')[0]
-}
-
 function judgeSignOut(court: Court, one: Case, ending: Operation): void {
   if (ending.except === one.sid) return
   const writes = writesOf(court, one)
   for (const read of one.operations) {
-    if (read.what !== 'get' || read.start < ending.end || userIn(read) !== ending.sid) continue
+    if (read.what !== 'get' || read.start < ending.end || userOf(read.leaves ?? {}) !== ending.sid) continue
     const logins = writes.filter(({ path, value }) => path === 'user' && value === read.leaves?.user)
     if (logins.length === 0 || logins.some(({ end }) => end >= ending.start)) continue
     const exception = excuseListed(court, one, ending.sid, read.end)
@@ -68,20 +64,6 @@ function judgeSignOut(court: Court, one: Case, ending: Operation): void {
       return
     }
   }
-}
-
-/** An index is of all sessions of its user: what befalls it befalls each. */
-function excuseListed(court: Court, one: Case, user: string, until: number): string | undefined {
-  const { operations } = court.history
-  const sids = new Set(operations.filter(by => userIn(by) === user).map(({ sid }) => sid))
-  const others = { ...one, operations: operations.filter(({ sid }) => sid === user || sids.has(sid)) }
-  const rows = [...court.database.changes].filter(([id]) => id === one.sid || id.startsWith('@'))
-  return excuseBacked(
-    court,
-    others,
-    until,
-    rows.flatMap(([, changes]) => changes),
-  )
 }
 
 function isIndexLost({ plan, servers }: Court): boolean {

@@ -7,6 +7,7 @@ import { judgeUsers } from './check-users.ts'
 import type { History, Operation } from './history.ts'
 import type { Plan } from './plan.ts'
 import type { SimulatedServer } from './server.ts'
+import { PREFIX } from './session.ts'
 import { Timeline } from './timeline.ts'
 
 /** What is wrong with a history; and what would be, were it not for an exception that is documented. */
@@ -35,7 +36,6 @@ export interface Court extends Verdict {
   readonly tolerance: number
 }
 
-const PREFIX = 'sess:'
 /** A clock that is set by more than this is a fault of its own, of sessions without a date. */
 const SMALL_JUMP = 10_000
 

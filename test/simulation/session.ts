@@ -40,6 +40,9 @@ export function setLeaf(session: object, leaf: Leaf, value: unknown): void {
   else dict[last] = value
 }
 
+/** Before the ids of sessions, in the keys of memcached. */
+export const PREFIX = 'sess:'
+
 /** Logins are told apart by what follows the user's name. */
 export function userOf(session: unknown): string | undefined {
   const { user } = session as Dict
