@@ -21,7 +21,7 @@ type Callback = (error?: unknown, value?: unknown) => void
 /** Calls a method of the store, with the callback or, without one, for its promise. */
 type Call = (callback?: Callback) => unknown
 
-/** A bound on what the product may take beyond its deadline, in milliseconds. */
+/** What the product may take beyond its deadline, in milliseconds: four ticks of its clock, two of which only in a busy process. */
 const GRACE = 100
 /** Milliseconds that a test which checks waits for what must not come. */
 const MAX_WAIT = 500

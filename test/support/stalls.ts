@@ -23,7 +23,8 @@ export class Stalls implements Disposable {
     const now = performance.now()
     const length = now - this.#last - this.#every
     this.#last = now
-    if (length > 2) this.#found.push({ at: now, length })
+    // Less is the timer's own.
+    if (length > 1) this.#found.push({ at: now, length })
   }
 
   [Symbol.dispose](): void {
