@@ -19,7 +19,7 @@ const config: ViteUserConfig = defineConfig({
     globalSetup: ['test/support/global-setup.ts'],
     pool: 'forks',
     // Tests wait more than they compute; and files share a process, since a start is what costs most.
-    maxWorkers: 6,
+    maxWorkers: 7,
     isolate: false,
     testTimeout: 30_000,
     hookTimeout: 30_000,
