@@ -143,14 +143,21 @@ function excuse(
   return isLostInTheMiddle ? 'memcached loses a session while a change of it is on its way' : undefined
 }
 
-/** The exception for a refresh that the backing store could not be told of. */
+/** The exceptions for a refresh, of which the backing store keeps no more than until when it keeps the session. */
 export function excuseTouch(
   { database }: Court,
+  { timeline, operations }: Case,
   { leaves, known, start, end }: Operation,
+  until: number,
 ): string | undefined {
-  const isRefresh = PATHS.every(path => leaves?.[path] === known?.base[path])
-  const isUnwell = database.troubles.some(({ from, to }) => from <= end && to >= start)
-  return isRefresh && isUnwell ? 'the backing store cannot be told of a refresh' : undefined
+  if (!PATHS.every(path => leaves?.[path] === known?.base[path])) return undefined
+  if (database.troubles.some(({ from, to }) => from <= end && to >= start))
+    return 'the backing store cannot be told of a refresh'
+  const isLost = timeline.losses.some(time => time >= start && time <= until)
+  const isRenewed = operations.some(other => other.start > end && other.leaves?.life !== leaves?.life)
+  return isLost && isRenewed
+    ? 'a request from before a change of life renews a date that memcached has lost'
+    : undefined
 }
 
 /**

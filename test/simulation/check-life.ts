@@ -59,7 +59,9 @@ function judgeMissing(court: Court, one: Case, read: Operation): void {
     if (isEmpty(one, promise)) continue
     if (promise.what === 'touch' && timeline.entries.every(({ time }) => time > promise.end)) continue
     const exception =
-      excuseBacked(court, one, read.end) ?? excuseTouch(court, promise) ?? excuseUntold(court, one, read.end)
+      excuseBacked(court, one, read.end) ??
+      excuseTouch(court, one, promise, read.end) ??
+      excuseUntold(court, one, read.end)
     if (exception !== undefined) {
       court.exceptions.push(exception)
       continue
