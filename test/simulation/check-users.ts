@@ -33,7 +33,7 @@ function judgeListing(court: Court, listing: Operation, sids: readonly string[])
       else if (isIndexLost(court)) court.exceptions.push("a user's index is lost by the server")
       else court.violations.push(`unlisted: ${sid} lives, and is not among the sessions of ${user}`)
     }
-    if (was !== user && is !== user && sids.includes(sid)) {
+    if (before !== undefined && was !== user && is !== user && sids.includes(sid)) {
       court.violations.push(`listed: ${sid} is none of the sessions of ${user}, and listed as one`)
     }
   }
