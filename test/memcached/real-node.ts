@@ -19,7 +19,8 @@ interface Restartable {
   kill(): Promise<void>
 }
 
-describe.each(['binary', 'text'] as const)('a node that speaks %s', protocol => {
+/** What a node promises, of one that speaks so with real servers. A file for each: their times run out side by side. */
+export function realNode(protocol: ProtocolName): void {
   // Its own contract runs with all tests; here it would wait for as long again.
   const isFull = fewOrMany(false, true)
   if (isFull)
@@ -40,7 +41,7 @@ describe.each(['binary', 'text'] as const)('a node that speaks %s', protocol => 
   describe.skipIf(!hasMemcached)('with memcached', () => {
     nodeContract(async () => make(protocol, await Memcached.start()))
   })
-})
+}
 
 async function make(protocol: ProtocolName, server: Restartable): Promise<NodeUnderTest> {
   const proxy = await TcpProxy.start(server.address)
