@@ -111,7 +111,7 @@ function excuse(
     return 'a write of the backing store is carried out after its deadline, and memcached cannot tell'
   }
   const changes = operations.filter(({ what }) => what !== 'get')
-  const isUntold = database.troubles.some(
+  const isLeftBehind = database.troubles.some(
     ({ from, to }) =>
       losses.some(loss => loss >= from && loss <= Math.min(to + PAID, until)) &&
       changes.some(
@@ -121,7 +121,7 @@ function excuse(
           changes.some(other => other !== change && other.start <= change.end && other.end >= change.start),
       ),
   )
-  if (isUntold) {
+  if (isLeftBehind) {
     return 'the backing store fails overlapping changes, and memcached loses the session before it is told again'
   }
   const isLeftInTheMiddle = gone.some(({ process, from }) =>
@@ -154,7 +154,10 @@ export function excuseTouch(
   if (database.troubles.some(({ from, to }) => from <= end && to >= start))
     return 'the backing store cannot be told of a refresh'
   const isLost = timeline.losses.some(time => time >= start && time <= until)
-  const isRenewed = operations.some(other => other.start > end && other.leaves?.life !== leaves?.life)
+  const isRenewed = operations.some(
+    other =>
+      other.what !== 'get' && other.start > end && other.leaves != null && other.leaves.life !== leaves?.life,
+  )
   return isLost && isRenewed
     ? 'a request from before a change of life renews a date that memcached has lost'
     : undefined
