@@ -153,13 +153,14 @@ export function excuseTouch(
   if (!PATHS.every(path => leaves?.[path] === known?.base[path])) return undefined
   if (database.troubles.some(({ from, to }) => from <= end && to >= start))
     return 'the backing store cannot be told of a refresh'
-  const isLost = timeline.losses.some(time => time >= start && time <= until)
-  const isRenewed = operations.some(
-    other =>
-      other.what !== 'get' && other.start > end && other.leaves != null && other.leaves.life !== leaves?.life,
+  const isGuessed = timeline.losses.some(
+    loss =>
+      loss >= start &&
+      loss <= until &&
+      operations.some(other => other.what !== 'get' && other.start > end && other.end >= loss),
   )
-  return isLost && isRenewed
-    ? 'a request from before a change of life renews a date that memcached has lost'
+  return isGuessed
+    ? 'the date of a refresh is lost with memcached, and a later change stores a guess'
     : undefined
 }
 
