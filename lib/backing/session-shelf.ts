@@ -1,6 +1,5 @@
 import { Cookie, type SessionData } from 'express-session'
-import { type Codec, isSession, isUnmodified } from '../session/codec.ts'
-import { lifeChanged } from '../session/cookie.ts'
+import { type Codec, isSession } from '../session/codec.ts'
 import { type Expiry, expiresOf } from '../session/expiry.ts'
 import type { BackingStore } from './backing-store.ts'
 import type { Found, Shelf } from './shelf.ts'
@@ -62,10 +61,7 @@ export class SessionShelf implements Shelf {
   }
 
   isRefresh(before: string, after: string): boolean {
-    if (!isUnmodified(before, after)) return false
-    const [from, to] = [this.#codec.decode(before), this.#codec.decode(after)]
-    // Who touches a session leaves its life as it was.
-    return from !== null && to !== null && !lifeChanged(from.cookie, to.cookie)
+    return this.#codec.isRefresh(before, after)
   }
 
   /**

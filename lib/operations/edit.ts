@@ -244,7 +244,7 @@ export class Edit implements Change<void> {
   }
 
   #merge(current: SessionRecord, theirs: SessionData): Decision<void> | Promise<Decision<void>> {
-    const own = this.#tried().findLast(({ sent }) => sent === current.text)
+    const own = this.#tried().findLast(({ sent }) => this.#isSame(sent, current.text))
     const bases = this.#bases(own?.text, theirs)
     if (this.#cookie !== undefined) return this.#renew(current, bases, theirs, this.#cookie)
     const settled = this.#settleData(current, own !== undefined, bases, theirs)
@@ -264,6 +264,11 @@ export class Edit implements Change<void> {
     return [...revision.attempts, ...revision.planned]
       .filter(({ number }) => number <= this.#number)
       .sort((one, other) => one.number - other.number)
+  }
+
+  /** A backing store may give it back with a later date. */
+  #isSame(sent: string, stored: string): boolean {
+    return sent === stored || this.#context.codec.isRefresh(sent, stored)
   }
 
   /** What `theirs` may have started from: what the request read, and what it may have stored since. */

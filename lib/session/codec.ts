@@ -1,4 +1,5 @@
 import type { SessionData } from 'express-session'
+import { lifeChanged } from './cookie.ts'
 import { stringifyJson } from './json.ts'
 
 /** How sessions become text and back; the option `serializer`. */
@@ -52,6 +53,13 @@ export class Codec {
     } catch {
       return null
     }
+  }
+
+  /** Are these the same but for a date that was refreshed, and no life changed? */
+  isRefresh(before: string, after: string): boolean {
+    if (!isUnmodified(before, after)) return false
+    const [from, to] = [this.decode(before), this.decode(after)]
+    return from !== null && to !== null && !lifeChanged(from.cookie, to.cookie)
   }
 
   #stringify(session: SessionData): unknown {

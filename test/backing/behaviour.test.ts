@@ -4,6 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test
 import { MemcachedStore, type MemcachedStoreOptions } from '../../lib/index.ts'
 import { type Data, sessionOf } from '../contract/calls.ts'
 import { RawMemcached } from '../contract/raw-memcached.ts'
+import { load, save } from '../overlap/live.ts'
 import { hasMemcached, Memcached } from '../support/memcached.ts'
 import { NOBODY } from '../support/port.ts'
 import { until } from '../support/until.ts'
@@ -186,6 +187,22 @@ describe.skipIf(!hasMemcached)('with a backing store', () => {
     await memcached.restart()
     await store.set(sid, Object.assign(held, { c: 3 }))
     expect(await store.get(sid)).toMatchObject({ a: 1, b: 2, c: 3 })
+  })
+
+  test('a save that failed is known for one’s own where memcached has lost it, and its date has moved', async () => {
+    const { store, backing } = create({ onConflict: 'reject' })
+    await store.set(sid, sessionOf({ a: 1 }, 60_000))
+    const mine = await load(store, sid)
+    backing.failure = new Error('down')
+    await expect(save(Object.assign(mine, { b: 2 }))).rejects.toMatchObject({ code: 'ERR_UNAVAILABLE' })
+    backing.failure = null
+    // It was stored all the same, and has been read and touched since.
+    const kept = refreshed((await store.get(sid)) as SessionData, 70_000)
+    session.MemoryStore.prototype.set.call(backing, sid, kept)
+    await new RawMemcached(memcached.address).delete(`sess:${sid}`)
+    delete mine.b
+    await save(mine)
+    expect(await store.get(sid)).not.toHaveProperty('b')
   })
 
   test('a save whose answer comes late puts nothing older back where memcached has lost a later one', async () => {
