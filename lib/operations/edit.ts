@@ -125,9 +125,14 @@ export class Edit implements Change<void> {
     this.#listedAt = at
   }
 
-  settled({ draft }: Decision<void>, record: SessionRecord, seenAt: number): void {
+  settled({ draft, outcome }: Decision<void>, record: SessionRecord, seenAt: number): void {
     const { sid, session, text, lifetime, originalMaxAge, user } = this.#wish
-    if (record.kind !== 'stored' || (draft === null && text !== null)) return
+    if (draft === null && text !== null) {
+      // Its session was over, and others may renew it: then what its request wanted here is what it goes on from.
+      if (outcome === undefined) this.#remember(text)
+      return
+    }
+    if (record.kind !== 'stored') return
     if (lifetime.expires === undefined && draft !== null) this.#context.touched.note(sid, undefined, seenAt)
     let revision = this.#revision
     if (revision === undefined) {
@@ -182,23 +187,22 @@ export class Edit implements Change<void> {
   planned(sent: Draft | null): void {
     const revision = this.#revision
     if (revision === undefined || (sent === null && revision.planned.length === 0)) return
-    revision.planned = sent === null ? [] : [...revision.planned, this.#attempt(revision, sent)]
+    revision.planned = sent === null ? [] : [...revision.planned, this.#attempt(revision, sent.text)]
   }
 
-  doubted(sent: Draft): void {
-    this.#remember(sent)
+  doubted({ kind, text }: Draft): void {
+    if (kind === 'stored') this.#remember(text)
   }
 
   failed(sent: Draft | null): void {
     this.planned(null)
-    if (sent !== null) this.#remember(sent)
+    if (sent !== null) this.doubted(sent)
   }
 
   /** What was sent may be stored: the next save must not take it for somebody else's. */
-  #remember(sent: Draft): void {
+  #remember(sent: string): void {
     const { sid, session, text } = this.#wish
     let revision = this.#revision
-    if (sent.kind !== 'stored') return
     if (revision === undefined) {
       if (text === null || !isLive(session)) return
       revision = new Revision(this.#context.sessions, sid, SessionRecord.MISSING, performance.now())
@@ -207,7 +211,7 @@ export class Edit implements Change<void> {
     revision.attempts = [...revision.attempts, this.#attempt(revision, sent)].slice(-MAX_ATTEMPTS)
   }
 
-  #attempt(revision: Revision, { text: sent }: Draft): Attempt {
+  #attempt(revision: Revision, sent: string): Attempt {
     return { number: this.#number, text: this.#wish.text ?? this.#withCookie(revision.text), sent }
   }
 

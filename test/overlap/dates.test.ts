@@ -294,6 +294,21 @@ describe.skipIf(servers === null)('a date that has passed ends no living session
     expect(await leftOf(stores, sid)).toBe(MINUTE / 2 - 1000)
   })
 
+  test('and a save that came after it is none of what others have written since', async () => {
+    await using stores = start({ touchAfter: 0 })
+    const sid = await stores.create({ a: 1 })
+    const mine = await load(stores.here, sid)
+    const theirs = await load(stores.elsewhere, sid)
+    pass(MINUTE + 1000)
+    mine.b = 'mine'
+    await save(mine)
+    theirs.b = 'theirs'
+    await save(theirs.touch() as LiveSession)
+    delete mine.b
+    await save(mine.touch() as LiveSession)
+    expect(await stores.stored(sid)).toEqual({ a: 1 })
+  })
+
   test('while one whose life the application ends is gone, for those who had it before, too', async () => {
     await using stores = start({ touchAfter: 30 })
     for (const how of ['set', 'touch', 'update'] as const) {
