@@ -205,6 +205,8 @@ export class Backed implements Front {
         await this.#look(sid)
         return null
       }
+      // A call to the backing store may overtake the one before it.
+      await this.#debts.paid(sid)
       return await both()
     } catch (error) {
       if (error instanceof ConnectionLostError) await this.#sortOut(sid)

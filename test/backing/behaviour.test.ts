@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
 import session, { MemoryStore, type SessionData } from 'express-session'
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { MemcachedStore, type MemcachedStoreOptions } from '../../lib/index.ts'
@@ -203,6 +204,34 @@ describe.skipIf(!hasMemcached)('with a backing store', () => {
     delete mine.b
     await save(mine)
     expect(await store.get(sid)).not.toHaveProperty('b')
+  })
+
+  test('a save does not overtake what is made up for just then', async () => {
+    const { store, backing } = create()
+    await store.set(sid, sessionOf({ a: 1 }, 60_000))
+    const mine = await load(store, sid)
+    backing.failure = new Error('down')
+    await expect(save(Object.assign(mine, { b: 2 }))).rejects.toMatchObject({ code: 'ERR_UNAVAILABLE' })
+    backing.failure = null
+    const carriedOut: string[] = []
+    const held: (() => void)[] = []
+    const set = backing.set.bind(backing)
+    Object.assign(backing, {
+      set(id: string, data: SessionData, done: never) {
+        const goOn = (): void => {
+          carriedOut.push(Object.keys(data).join(' '))
+          set(id, data, done)
+        }
+        if (held.length === 0) held.push(goOn)
+        else goOn()
+      },
+    })
+    await until(() => held.length === 1)
+    const saved = save(Object.assign(mine, { c: 3 }))
+    await Promise.race([saved, sleep(50)])
+    held[0]?.()
+    await saved
+    expect(carriedOut).toEqual(['cookie a b', 'cookie a b c'])
   })
 
   test('a save whose answer comes late puts nothing older back where memcached has lost a later one', async () => {
