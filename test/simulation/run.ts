@@ -34,12 +34,12 @@ const { values } = parseArgs({
 })
 
 /** What a process of many tells of its part, now and then. */
-interface Progress {
+export interface Progress {
   readonly tally: Pick<Tally, 'histories' | 'counts'>
   readonly finds: readonly Find[]
 }
 
-interface Find {
+export interface Find {
   readonly kind: string
   readonly seed: number
   readonly violation: string

@@ -1,0 +1,203 @@
+import type { World } from './plan.ts'
+
+/** One place of the store, and what is put there. */
+type Mutation = readonly [file: string, from: string, to: string]
+
+/** The store with one of its rules taken out. */
+export interface Mutant {
+  /** What it does. */
+  readonly name: string
+  readonly isBacked: World['isBacked']
+  readonly mutations: readonly Mutation[]
+}
+
+const EDIT = 'operations/edit.ts'
+const QUEUE = 'operations/changes/queue.ts'
+const BACKED = 'backing/backed.ts'
+
+/** For `npm run simulate:mutants`, which shows that the simulation would notice. */
+export const MUTANTS: readonly Mutant[] = [
+  plain('writes what its request wants over what others wrote', [
+    EDIT,
+    'const data = mergeFrom(bases, mine, theirs) as SessionData',
+    'const data = mine',
+  ]),
+  plain('merges from what was read alone, though an earlier save may be stored', [
+    EDIT,
+    '[revision.text, ...this.#tried().map(({ text }) => text)]',
+    '[revision.text]',
+  ]),
+  plain('forgets what a failed save may have stored', [
+    EDIT,
+    'revision.attempts = [...revision.attempts, this.#attempt(revision, sent)].slice(-MAX_ATTEMPTS)',
+    '',
+  ]),
+  plain('forgets what the save of a session wanted that was over', [
+    EDIT,
+    'if (outcome === undefined) this.#remember(text)',
+    '',
+  ]),
+  plain('takes a write whose reply was lost for carried out', [
+    QUEUE,
+    'const isDone = known.isLike(draft)',
+    'const isDone = true',
+  ]),
+  plain('takes a write whose reply was lost for not carried out', [
+    QUEUE,
+    'const isUndone = known.isLike(over)',
+    'const isUndone = true',
+  ]),
+  plain('runs an update once more, though it may have been stored', [
+    'operations/update.ts',
+    'readonly isOnce = true',
+    'readonly isOnce = false',
+  ]),
+  plain('saves over a tombstone', [
+    EDIT,
+    'return this.#afterLogout(current)',
+    'return this.#wish.text === null ? NOTHING : this.#store(false)',
+  ]),
+  plain('writes a missing session again, whenever it was read', [
+    EDIT,
+    "if (!isNew && !this.#context.sessions.remembers(seenAt)) return { draft: null, outcome: 'destroyed' }",
+    '',
+  ]),
+  plain('keeps its tombstones for a second', [
+    'storage/memcached-sessions.ts',
+    'expiration(this.#tombstone + this.patience)',
+    'expiration(0)',
+  ]),
+  plain('destroys a session whose date has passed', [
+    'operations/ended.ts',
+    'if (revision === undefined) return true',
+    'return true',
+  ]),
+  plain('leaves out a touch where somebody has written', [
+    EDIT,
+    'if (this.#cookie !== undefined) return',
+    'if (this.#cookie !== undefined && current !== this.#revision?.record) return NOTHING\n' +
+      'if (this.#cookie !== undefined) return',
+  ]),
+  plain('does not store a life that was made shorter', [
+    EDIT,
+    'const isSame = !lifeChanged(theirs.cookie, merged) && ',
+    'const isSame = ',
+  ]),
+  plain('stores the cookie of who saves last', [
+    EDIT,
+    'next.cookie = isMerged ? merged : ',
+    'next.cookie = true ? cookie : ',
+  ]),
+  plain('moves a date back', [
+    EDIT,
+    'if (lifetime.expires === undefined || !(expires > lifetime.expires)) return false',
+    'return false',
+  ]),
+  plain('lets a longer life end before a date that was promised', [
+    'session/cookie.ts',
+    'return isLonger && isEarlier ? { originalMaxAge, expires: promised.expires } : life',
+    'return life',
+  ]),
+  plain('judges a date by when the answer came', [
+    'session/expiry.ts',
+    'askedAt === undefined ? 0 : Math.floor(performance.now() - askedAt)',
+    '0',
+  ]),
+  plain('writes on what was read, though it may have been renewed since', [
+    EDIT,
+    'return this.#isOver(revision, lifetime) ? null : revision.record',
+    'return revision.record',
+  ]),
+  plain('lists a login after it is written', [
+    'operations/changes/settle.ts',
+    'if (user === undefined || isListed) return false',
+    'return false',
+  ]),
+  plain('lets a login be that was listed before everybody was signed out', [
+    EDIT,
+    'this.#listedAt !== 0 && Number(text) >= this.#listedAt',
+    'false',
+  ]),
+  plain('does not keep the index of a user', [
+    'users/users.ts',
+    'if (user === undefined) return\n    const end',
+    'if (user !== null) return\n    const end',
+  ]),
+  plain('takes no lock', ['locks/locks.ts', '!(await held.take())', 'false']),
+
+  backed('does not look at memcached again', [BACKED, 'next = await this.#next(sid, record)', 'next = null']),
+  backed('puts what it has asked for over what was written meanwhile', [
+    BACKED,
+    'isDone(await this.#putOver(sid, text, milliseconds, lease))',
+    'isDone(await this.#putOver(sid, text, milliseconds, SessionRecord.UNKNOWN))',
+  ]),
+  backed('leaves a lease to who asked too early', [
+    BACKED,
+    'if (isLease(seen)) return (await this.#endLease(sid, record, seen)) === null ? record : null',
+    'if (isLease(seen)) return null',
+  ]),
+  backed('does not bury again what was destroyed', [
+    BACKED,
+    "if (record.kind === 'destroyed') return (await this.#bury(sid, record.text, seen)) ?? record",
+    '',
+  ]),
+  backed('takes a session for written that memcached lost in between', [
+    BACKED,
+    'if (!isOfLine(first, record)) throw this.#lost()',
+    '',
+  ]),
+  backed('destroys in memcached alone', [
+    BACKED,
+    "else if (kind === 'destroyed') await this.#shelf.destroy(sid, onLate)",
+    '',
+  ]),
+  backed('does not renew what is stored', [
+    'backing/session-shelf.ts',
+    'await this.#store.touch(sid, kept, onLate)',
+    'return',
+  ]),
+  backed('writes again what is in neither', [
+    BACKED,
+    'remembers(): boolean {\n    return false',
+    'remembers(): boolean {\n    return true',
+  ]),
+  backed('leaves a write whose reply was lost to itself', [
+    BACKED,
+    'if (error instanceof ConnectionLostError) await this.#sortOut(sid)',
+    '',
+  ]),
+  backed('forgets what it owes', ['backing/debts.ts', 'this.#debts.set(id, debt)', '']),
+  backed('reads what memcached has, though it has changed that without it', [
+    'backing/debts.ts',
+    "return debt !== undefined && debt.kind !== 'behind'",
+    'return false',
+  ]),
+  backed('takes a call that ends late for never carried out', [
+    BACKED,
+    "const onLate = (): void => this.#debts.owe(sid, { kind: 'behind' })",
+    'const onLate = (): void => {}',
+  ]),
+  backed('overtakes itself while it makes up for something', [
+    BACKED,
+    'await this.#debts.paid(sid)\n      return await both()',
+    'return await both()',
+  ]),
+  backed('trusts a server that was away', [
+    BACKED,
+    'return !this.#suspicion.isEmpty && this.#suspicion.falls(this.#front.addressOf(sid))',
+    'return false',
+  ]),
+  backed('refuses a request on account of its own failed save', [
+    EDIT,
+    'return sent === stored || this.#context.codec.isRefresh(sent, stored)',
+    'return sent === stored',
+  ]),
+]
+
+function plain(name: string, ...mutations: Mutation[]): Mutant {
+  return { name, isBacked: false, mutations }
+}
+
+function backed(name: string, ...mutations: Mutation[]): Mutant {
+  return { name, isBacked: true, mutations }
+}
