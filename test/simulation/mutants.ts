@@ -123,6 +123,11 @@ export const MUTANTS: readonly Mutant[] = [
     'if (user === undefined) return\n    const end',
     'if (user !== null) return\n    const end',
   ]),
+  plain('lists a session as its user’s that has become somebody else’s', [
+    'users/review.ts',
+    'return session !== undefined && this.#isUsers(session)',
+    'return session !== undefined',
+  ]),
   plain('takes no lock', ['locks/locks.ts', '!(await held.take())', 'false']),
 
   backed('does not look at memcached again', [BACKED, 'next = await this.#next(sid, record)', 'next = null']),
