@@ -124,11 +124,16 @@ function excuse(
   if (isLeftBehind) {
     return 'the backing store fails overlapping changes, and memcached loses the session before it is told again'
   }
-  const isLeftInTheMiddle = gone.some(({ process, from }) =>
-    operations.some(
-      ({ what, process: by, start, end }) =>
-        what !== 'get' && by === process && start <= from && end >= from && from <= until,
-    ),
+  const isLeftInTheMiddle = gone.some(
+    ({ process, from }) =>
+      from <= until &&
+      changes.some(
+        left =>
+          left.process === process &&
+          left.start <= from &&
+          left.end >= from &&
+          changes.some(other => other !== left && other.end >= left.start && other.start <= until),
+      ),
   )
   if (isLeftInTheMiddle) return 'memcached goes away while a change is on its way, and others change it'
   // One that came after its deadline is made up for later on.
