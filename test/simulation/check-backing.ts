@@ -90,7 +90,7 @@ function excuse(
         by !== process &&
         start <= end &&
         over >= from &&
-        (!isAware(by, start) || alone.some(own => own.start <= over && own.end >= start)),
+        (!isAware(by, over) || alone.some(own => own.start <= over && own.end >= start)),
     )
     const isUndermined = rows.some(
       ({ process: by, asked, time }) => by !== process && asked <= end && time >= from && !isAware(by, asked),
