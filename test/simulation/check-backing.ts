@@ -142,8 +142,8 @@ function excuse(
   const isLostInTheMiddle = losses.some(
     time =>
       time <= until &&
-      (operations.some(({ what, start, end }) => what !== 'get' && start <= time && end >= time) ||
-        rows.some(row => row.asked <= time && row.time + settling(row) >= time)),
+      (changes.some(({ what, start, end }) => what !== 'destroy' && start <= time && end >= time) ||
+        rows.some(row => row.what !== 'destroy' && row.asked <= time && row.time + settling(row) >= time)),
   )
   return isLostInTheMiddle ? 'memcached loses a session while a change of it is on its way' : undefined
 }

@@ -172,11 +172,15 @@ export const MUTANTS: readonly Mutant[] = [
     '',
   ]),
   backed('forgets what it owes', ['backing/debts.ts', 'this.#debts.set(id, debt)', '']),
-  backed('reads what memcached has, though it has changed that without it', [
-    'backing/debts.ts',
-    "return debt !== undefined && debt.kind !== 'behind'",
-    'return false',
-  ]),
+  backed(
+    'goes by what a server has that was away',
+    ['backing/debts.ts', "return debt !== undefined && debt.kind !== 'behind'", 'return false'],
+    [
+      BACKED,
+      'return !this.#suspicion.isEmpty && this.#suspicion.falls(this.#front.addressOf(sid))',
+      'return false',
+    ],
+  ),
   backed('takes a call that ends late for never carried out', [
     BACKED,
     "const onLate = (): void => this.#debts.owe(sid, { kind: 'behind' })",
