@@ -60,7 +60,19 @@ export function excuseListed(court: Court, one: Case, user: string, until: numbe
     losses: lost.map(({ time }) => time),
     rows: [...database.changes].filter(([id]) => isOurs(id)).flatMap(([, those]) => those),
   }
-  return excuse(court, fate, until)
+  return excuse(court, fate, until) ?? excuseUnkept(court, one, fate)
+}
+
+/** An index is kept beside the requests of its sessions; one that fails there is made up for by the next. */
+function excuseUnkept({ database }: Court, { operations }: Case, { losses }: Fate): string | undefined {
+  const isUnkept = database.troubles.some(
+    ({ from, to }) =>
+      losses.some(loss => loss >= from && loss <= to) &&
+      operations.some(({ what, start, end }) => what !== 'get' && start <= to && end >= from),
+  )
+  return isUnkept
+    ? "a user's index is lost with memcached, and the backing store away when it is due"
+    : undefined
 }
 
 function excuse(
@@ -152,17 +164,21 @@ function excuse(
 export function excuseTouch(
   { database }: Court,
   { timeline, operations }: Case,
-  { leaves, known, start, end }: Operation,
+  { number, leaves, known, start, end }: Operation,
   until: number,
 ): string | undefined {
   if (!PATHS.every(path => leaves?.[path] === known?.base[path])) return undefined
   if (database.troubles.some(({ from, to }) => from <= end && to >= start))
     return 'the backing store cannot be told of a refresh'
+  // It may go by what was read before that.
+  const since = Math.min(start, known?.readAt ?? start)
   const isGuessed = timeline.losses.some(
     loss =>
-      loss >= start &&
+      loss >= since &&
       loss <= until &&
-      operations.some(other => other.what !== 'get' && other.start > end && other.end >= loss),
+      operations.some(
+        other => other.what !== 'get' && other.number !== number && other.start >= since && other.end >= loss,
+      ),
   )
   return isGuessed
     ? 'the date of a refresh is lost with memcached, and a later change stores a guess'

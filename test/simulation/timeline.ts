@@ -39,6 +39,8 @@ export class Timeline {
   readonly tombstonesLost: readonly number[]
   /** When there was none to be read, because its time was over. Wide: by the earliest clock. */
   readonly over: readonly Span[]
+  /** When what memcached showed was one whose time was over, whatever lay behind it. As wide. */
+  readonly overThere: readonly Span[]
 
   /**
    * @param tolerance - milliseconds by which clocks differ at most.
@@ -55,21 +57,21 @@ export class Timeline {
     this.endings = this.entries
       .filter(({ kind, isTombstone }) => kind === 'deleted' || (kind === 'written' && isTombstone))
       .map(({ time }) => time)
-    if (rows !== undefined) {
-      this.over = rows.map(({ what, date, until }, index) => {
-        const from = what === 'destroy' ? Number.POSITIVE_INFINITY : Math.min(date, until) - tolerance
-        return { from, to: rows[index + 1]?.time ?? Number.POSITIVE_INFINITY }
-      })
-      return
-    }
-    const over: Span[] = []
+    const overThere: Span[] = []
     for (const [index, entry] of this.entries.entries()) {
       if ((entry.kind !== 'written' && entry.kind !== 'touched') || entry.isTombstone) continue
       const from = Math.min(entry.until, entry.expires - tolerance)
-      const to = this.entries[index + 1]?.time ?? Number.POSITIVE_INFINITY
-      if (from < to) over.push({ from: Math.max(from, entry.time), to })
+      const next = this.entries[index + 1]?.time ?? Number.POSITIVE_INFINITY
+      // What it has no more the backing store is asked for.
+      const to = rows === undefined ? next : Math.min(next, entry.until)
+      if (from < to) overThere.push({ from: Math.max(from, entry.time), to })
     }
-    this.over = over
+    this.overThere = overThere
+    this.over =
+      rows?.map(({ what, date, until }, index) => {
+        const from = what === 'destroy' ? Number.POSITIVE_INFINITY : Math.min(date, until) - tolerance
+        return { from, to: rows[index + 1]?.time ?? Number.POSITIVE_INFINITY }
+      }) ?? overThere
   }
 
   /** May the session have been destroyed, lost, or over, at some time in this span? */
@@ -83,7 +85,7 @@ export class Timeline {
 
   /** May it have been missing, at some time in this span? */
   isAbsent(from: number, to: number): boolean {
-    if (this.isOver(from, to)) return true
+    if (this.isOver(from, to) || this.overThere.some(span => span.from <= to && span.to >= from)) return true
     return this.entries.some(({ kind, isTombstone, time }, index) => {
       const isGone = isTombstone || (kind !== 'written' && kind !== 'touched')
       return isGone && time <= to && (this.entries[index + 1]?.time ?? Number.POSITIVE_INFINITY) >= from
