@@ -1,5 +1,3 @@
-import type { World } from './plan.ts'
-
 /** One place of the store, and what is put there. */
 type Mutation = readonly [file: string, from: string, to: string]
 
@@ -7,7 +5,8 @@ type Mutation = readonly [file: string, from: string, to: string]
 export interface Mutant {
   /** What it does. */
   readonly name: string
-  readonly isBacked: World['isBacked']
+  /** Is it shown with a durable store behind? */
+  readonly isBacked: boolean
   readonly mutations: readonly Mutation[]
 }
 

@@ -1,12 +1,15 @@
 import { type ChildProcess, fork } from 'node:child_process'
+import { once } from 'node:events'
 import { cp, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { MUTANTS, type Mutant } from './mutants.ts'
+import { draw } from './plan.ts'
 import type { Find, Progress } from './run.ts'
 import { kindOf } from './shrink.ts'
+import { simulate } from './simulate.ts'
 
 const HELP = `npm run simulate:mutants -- [options]
 
@@ -75,21 +78,30 @@ async function search({ mutations, isBacked }: Mutant): Promise<Find | undefined
       seed,
       ...(isBacked ? ['--backing'] : []),
     ]
-    return await firstFind(fork(join(folder, 'test/simulation/run.ts'), options))
+    const find = await firstFind(fork(join(folder, 'test/simulation/run.ts'), options))
+    if (find !== undefined) await checkWhole(find.seed, isBacked)
+    return find
   } finally {
     await rm(folder, { recursive: true })
   }
 }
 
-function firstFind(job: ChildProcess): Promise<Find | undefined> {
-  return new Promise((resolve, reject) => {
-    let find: Find | undefined
-    job.on('message', ({ finds }: Progress) => {
-      find ??= finds[0]
-    })
-    job.on('exit', code => {
-      if (code === 0) resolve(find)
-      else reject(new Error(`A simulation ended with code ${code}`))
-    })
+/** What is found must not be found of the store as it is. */
+async function checkWhole(seed: number, isBacked: boolean): Promise<void> {
+  const { verdict } = await simulate(draw(seed, { isBacked }))
+  if (verdict.violations.length === 0) return
+  throw new Error(
+    `The store itself: ${verdict.violations[0]} (${isBacked ? '--backing ' : ''}--seed ${seed} --once)`,
+  )
+}
+
+async function firstFind(job: ChildProcess): Promise<Find | undefined> {
+  let find: Find | undefined
+  job.on('message', ({ finds }: Progress) => {
+    find ??= finds[0]
   })
+  // What it said last may come after its end.
+  const [[code]] = await Promise.all([once(job, 'exit'), once(job, 'disconnect')])
+  if (code !== 0) throw new Error(`A simulation ended with code ${code}`)
+  return find
 }
