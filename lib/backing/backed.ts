@@ -68,7 +68,7 @@ export class Backed implements Front {
     }
     // Callbacks, since this is what most requests do.
     this.#front.read(sid, (error, record) => {
-      if (error !== null) settle(this.#readAway(sid, error), done)
+      if (error !== null) settle(this.#readAway(sid, this.#noted(sid, error)), done)
       else if (this.#isGood(sid, record as SessionRecord)) done(null, record)
       else settle(this.#readBehind(sid, record), done)
     })
@@ -148,10 +148,7 @@ export class Backed implements Front {
   }
 
   #readAway(sid: string, error: unknown): Promise<SessionRecord> {
-    if (!isAway(error)) return Promise.reject(error)
-    // A connection that broke is no outage: others go on with that server.
-    if (!(error instanceof ConnectionLostError)) this.#suspicion.raise(this.#front.addressOf(sid))
-    return this.#readAlone(sid)
+    return isAway(error) ? this.#readAlone(sid) : Promise.reject(error)
   }
 
   async #ask(sid: string): Promise<Found | null> {
@@ -211,7 +208,6 @@ export class Backed implements Front {
     } catch (error) {
       if (error instanceof ConnectionLostError) await this.#sortOut(sid)
       if (error instanceof ConnectionLostError || !isAway(error)) throw error
-      this.#suspicion.raise(this.#front.addressOf(sid))
       return over.version === null ? alone() : null
     }
   }
@@ -333,7 +329,7 @@ export class Backed implements Front {
   }
 
   #look(sid: string): Promise<SessionRecord> {
-    return called(done => this.#front.read(sid, done)) as Promise<SessionRecord>
+    return this.#called(sid, done => this.#front.read(sid, done)) as Promise<SessionRecord>
   }
 
   #putOver(
@@ -342,23 +338,31 @@ export class Backed implements Front {
     milliseconds: number,
     over: SessionRecord,
   ): Promise<SessionRecord | null> {
-    return called(done => this.#front.write(sid, text, milliseconds, conditionOf(over), done))
+    return this.#called(sid, done => this.#front.write(sid, text, milliseconds, conditionOf(over), done))
   }
 
   #bury(sid: string, revokedAt: string, over: SessionRecord): Promise<SessionRecord | null> {
-    return called(done => this.#front.writeTombstone(sid, revokedAt, conditionOf(over), done))
+    return this.#called(sid, done => this.#front.writeTombstone(sid, revokedAt, conditionOf(over), done))
+  }
+
+  #called(sid: string, start: (done: RecordCallback) => void): Promise<SessionRecord | null> {
+    return new Promise((resolve, reject) => {
+      start((error, record) => (error === null ? resolve(record) : reject(this.#noted(sid, error))))
+    })
+  }
+
+  /** After an outage all look behind that server for a while, whoever of this process has met it. */
+  #noted(sid: string, error: MemcachedStoreError): MemcachedStoreError {
+    // A connection that broke is none: others go on with that server.
+    const isOutage = isAway(error) && !(error instanceof ConnectionLostError)
+    if (isOutage) this.#suspicion.raise(this.#front.addressOf(sid))
+    return error
   }
 }
 
 /** Milliseconds of a whole change: one that finds nothing in memcached asks the backing store, and then writes to it. */
 export function patienceWith(timeout: number, backingTimeout: number): number {
   return timeout + 2 * backingTimeout
-}
-
-function called(start: (done: RecordCallback) => void): Promise<SessionRecord | null> {
-  return new Promise((resolve, reject) => {
-    start((error, record) => (error === null ? resolve(record) : reject(error)))
-  })
 }
 
 function settle(result: Promise<SessionRecord | null>, done: RecordCallback): void {

@@ -6,8 +6,10 @@ import { MemcachedStore, type MemcachedStoreOptions } from '../../lib/index.ts'
 import { type Data, sessionOf } from '../contract/calls.ts'
 import { RawMemcached } from '../contract/raw-memcached.ts'
 import { load, save } from '../overlap/live.ts'
+import { OPCODE } from '../support/frames.ts'
 import { hasMemcached, Memcached } from '../support/memcached.ts'
 import { NOBODY } from '../support/port.ts'
+import { TcpProxy } from '../support/proxy.ts'
 import { until } from '../support/until.ts'
 
 type Callback = (error?: unknown, value?: never) => void
@@ -316,6 +318,33 @@ describe.skipIf(!hasMemcached)('with a backing store', () => {
     expect(await store.get(gone)).toBeNull()
     await until(async () => ((await other.get(sid)) as Data | null)?.b)
     expect(await other.get(sid)).toMatchObject({ a: 1, b: 2, k1: 1, k2: 2, k3: 3 })
+  })
+
+  test('after memcached was away, what is made up for does not go by what that held', async () => {
+    await using away = await Memcached.start()
+    await using proxy = await TcpProxy.start(away.address)
+    const { store, backing } = create({ servers: proxy.address, timeout: 200 })
+    const other = create({ servers: away.address, timeout: 200, backing }).store
+    await store.set(sid, sessionOf({ a: 1 }, 60_000))
+    const [mine, theirs] = [await load(store, sid), await load(other, sid)]
+    backing.failure = new Error('down')
+    await expect(save(Object.assign(mine, { b: 2 }))).rejects.toMatchObject({ code: 'ERR_UNAVAILABLE' })
+    await away.freeze()
+    backing.failure = null
+    // It tries to make up for it, and finds memcached away.
+    const tries = proxy.count(OPCODE.get)
+    await until(() => proxy.count(OPCODE.get) > tries)
+    await save(Object.assign(theirs, { c: 3 }))
+    await other.close()
+    await until(() => proxy.open === 0)
+    away.thaw()
+    backing.calls.length = 0
+    proxy.requests.clear()
+    await until(() => proxy.count(OPCODE.get) > 0)
+    // Over the same connection: what came before it has been dealt with.
+    await store.get(randomUUID())
+    expect(backing.count('set', sid)).toBe(0)
+    expect(await store.get(sid)).toMatchObject({ a: 1, c: 3 })
   })
 
   test('after memcached was away, reads that overlap ask it once each', async () => {

@@ -18,6 +18,9 @@ export interface Write {
   readonly operation: Operation | undefined
 }
 
+/** Then a request from before brings back what it knows. */
+const TOMBSTONE_LOST = 'a tombstone is lost by the server'
+
 /** What a touch may store. */
 const COOKIE: readonly Path[] = ['life']
 
@@ -47,7 +50,10 @@ export function judgeData(court: Court, one: Case): void {
       const fault = objection(one, writes, path, value, read)
       if (fault === undefined) continue
       const told = `${path === 'life' ? 'cookie' : 'data'}: ${one.sid} ${path} is ${value} although ${fault}`
-      const exception = excuse(court, one, writes, path, value) ?? excuseBacked(court, one, read.end)
+      const exception =
+        excuse(court, one, writes, path, value) ??
+        excuseBacked(court, one, read.end) ??
+        (one.timeline.tombstonesLost.some(time => time <= read.end) ? TOMBSTONE_LOST : undefined)
       if (exception === undefined) violations.push(told)
       else exceptions.push(exception)
     }

@@ -171,6 +171,11 @@ export const MUTANTS: readonly Mutant[] = [
     '',
   ]),
   backed('forgets what it owes', ['backing/debts.ts', 'this.#debts.set(id, debt)', '']),
+  backed('makes up for something by what a server has that was away', [
+    BACKED,
+    'if (this.#isGood(sid, seen)) await this.#store(sid, seen)',
+    'if (seen !== null) await this.#store(sid, seen)',
+  ]),
   backed(
     'goes by what a server has that was away',
     ['backing/debts.ts', "return debt !== undefined && debt.kind !== 'behind'", 'return false'],
