@@ -22,6 +22,9 @@ export function judgeFailures({ plan, history, database, violations }: Court): v
 /** Milliseconds after which a process has paid what it owes memcached, once that is back. */
 const PAID = 3000
 
+/** Milliseconds after an outage for which a process goes by the backing store, whatever memcached has. */
+const SUSPECTED = 5000
+
 /** Of memcached's latency, what a look takes at most. */
 const LOOK = 50
 
@@ -116,7 +119,7 @@ function excuse(
     return (
       time - asked > plan.setting.tombstone * 1000 ||
       losses.some(loss => loss >= asked && loss <= settled) ||
-      gone.some(({ from, to }) => from <= settled && to >= asked)
+      gone.some(({ from, to }) => from <= settled && to + SUSPECTED >= asked)
     )
   })
   if (isForgotten) {
