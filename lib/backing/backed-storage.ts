@@ -9,8 +9,9 @@ import { Backed, type BackedOptions, isLease } from './backed.ts'
 import { BackedRecords, RecordShelf } from './backed-records.ts'
 import { BackingStore } from './backing-store.ts'
 import { SessionShelf } from './session-shelf.ts'
+import { Suspicion } from './suspicion.ts'
 
-export interface BackedStorageOptions extends BackedOptions {
+export interface BackedStorageOptions extends Omit<BackedOptions, 'suspicion'> {
   readonly backing: Store
   readonly codec: Codec
   readonly expiry: Expiry
@@ -37,11 +38,12 @@ export class BackedStorage implements Storage {
     const shelf = new SessionShelf(store, codec, expiry, { isDated, isOther, patience: backingTimeout })
     this.#front = front
     this.#store = store
-    this.sessions = new BackedSessions(front.sessions, shelf, options)
+    const shared = { ...options, suspicion: new Suspicion() }
+    this.sessions = new BackedSessions(front.sessions, shelf, shared)
     this.indexes = new BackedRecords(
       front.indexes,
       new RecordShelf(store, user => `@${keys.ofUser(user)}`),
-      options,
+      shared,
     )
     this.locks = front.locks
   }

@@ -6,7 +6,7 @@ import { type Debt, Debts } from './debts.ts'
 import type { Front } from './front.ts'
 import { isOfLine, isOfNewLine, LEASE, LinedFront, lineOf } from './lineage.ts'
 import type { Found, Shelf } from './shelf.ts'
-import { Suspicion } from './suspicion.ts'
+import type { Suspicion } from './suspicion.ts'
 
 /** Rounds of one operation that others, or memcached's losses, may make necessary. */
 const MAX_ROUNDS = 100
@@ -17,6 +17,8 @@ export interface BackedOptions {
   /** Milliseconds of one call of the backing store. */
   readonly backingTimeout: number
   readonly counts: BackingCounts
+  /** Shared by all that lies on the same servers. */
+  readonly suspicion: Suspicion
 }
 
 /**
@@ -37,12 +39,13 @@ export class Backed implements Front {
   /** Milliseconds. */
   readonly #lease: number
   readonly #debts: Debts
-  readonly #suspicion: Suspicion = new Suspicion()
+  readonly #suspicion: Suspicion
 
-  constructor(front: Front, shelf: Shelf, { timeout, backingTimeout, counts }: BackedOptions) {
+  constructor(front: Front, shelf: Shelf, { timeout, backingTimeout, counts, suspicion }: BackedOptions) {
     this.#front = new LinedFront(front)
     this.#shelf = shelf
     this.#counts = counts
+    this.#suspicion = suspicion
     this.#lease = timeout + backingTimeout
     this.patience = patienceWith(timeout, backingTimeout)
     this.#debts = new Debts((id, debt) => this.#pay(id, debt))

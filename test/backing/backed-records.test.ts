@@ -2,6 +2,7 @@ import { MemoryStore, type SessionData } from 'express-session'
 import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { BackedRecords, RecordShelf } from '../../lib/backing/backed-records.ts'
 import { BackingStore } from '../../lib/backing/backing-store.ts'
+import { Suspicion } from '../../lib/backing/suspicion.ts'
 import { MemcachedStoreError } from '../../lib/errors.ts'
 import type { Records, SideRecord, WriteOutcome } from '../../lib/storage/storage.ts'
 
@@ -64,7 +65,13 @@ function create(behind = new Behind()) {
   const front = new Front()
   const counts = { refills: 0, backingWrites: 0, backingFailures: 0 }
   const shelf = new RecordShelf(new BackingStore(behind, MINUTE, counts), name => `@${name}`)
-  const records = new BackedRecords(front, shelf, { timeout: MINUTE, backingTimeout: MINUTE, counts })
+  const suspicion = new Suspicion()
+  const records = new BackedRecords(front, shelf, {
+    timeout: MINUTE,
+    backingTimeout: MINUTE,
+    counts,
+    suspicion,
+  })
   onTestFinished(() => records.close())
   return { front, behind, records }
 }

@@ -347,6 +347,37 @@ describe.skipIf(!hasMemcached)('with a backing store', () => {
     expect(await store.get(sid)).toMatchObject({ a: 1, c: 3 })
   })
 
+  test('an outage that only an index of users has met is one for sessions, too', async () => {
+    await using away = await Memcached.start()
+    await using there = await Memcached.start()
+    const userOf = (one: SessionData): string | undefined => (one as Data).user as string | undefined
+    const options = { servers: [away.address, there.address], timeout: 200, userOf }
+    const { store, backing } = create(options)
+    const other = create({ ...options, backing }).store
+    const [onAway, onThere] = [new RawMemcached(away.address), new RawMemcached(there.address)]
+    const sidOn = (raw: RawMemcached): Promise<string> =>
+      until(async () => {
+        const id = randomUUID()
+        await store.set(id, sessionOf({ a: 1 }, 60_000))
+        return (await raw.expirations()).has(`sess:${id}`) ? id : undefined
+      })
+    const [mine, login] = [await sidOn(onAway), await sidOn(onThere)]
+    const user = await until(async () => {
+      const name = randomUUID()
+      await store.set(randomUUID(), sessionOf({ user: name }, 60_000))
+      return [...(await onAway.expirations()).keys()].some(key => key.startsWith('sess:@')) ? name : undefined
+    })
+    const live = await load(store, login)
+    await away.freeze()
+    await save(Object.assign(live, { user }))
+    // Knows from its read that nothing is to be sent: memcached would carry it out later on.
+    await save(Object.assign(await load(other, mine), { b: 2 }))
+    await other.close()
+    away.thaw()
+    await until(async () => (await store.stats()).servers.every(({ reachable }) => reachable))
+    expect(await store.get(mine)).toMatchObject({ a: 1, b: 2 })
+  })
+
   test('after memcached was away, reads that overlap ask it once each', async () => {
     await using away = await Memcached.start()
     const { store, backing } = create({ servers: away.address, timeout: 100 })
