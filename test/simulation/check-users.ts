@@ -18,6 +18,7 @@ export function judgeUsers(court: Court): void {
 }
 
 function judgeListing(court: Court, listing: Operation, sids: readonly string[]): void {
+  const { plan } = court
   const user = listing.sid
   for (const one of court.cases.values()) {
     const { sid, operations } = one
@@ -27,7 +28,9 @@ function judgeListing(court: Court, listing: Operation, sids: readonly string[])
     const before = reads.findLast(({ end }) => end <= listing.start)
     const after = reads.find(({ start }) => start >= listing.end)
     const [was, is] = [userOf(before?.leaves ?? {}), userOf(after?.leaves ?? {})]
-    if (was === user && is === user && !sids.includes(sid)) {
+    // What the backing store brings back may be seen for a while after its end.
+    const isOver = plan.setting.backing !== null && endOf(one) <= listing.end
+    if (was === user && is === user && !isOver && !sids.includes(sid)) {
       const exception = excuseListed(court, one, user, listing.end) ?? excuseUntold(court, one, listing.end)
       if (exception !== undefined) court.exceptions.push(exception)
       else if (isIndexLost(court)) court.exceptions.push("a user's index is lost by the server")
@@ -43,6 +46,12 @@ function judgeListing(court: Court, listing: Operation, sids: readonly string[])
       court.violations.push(`listed: ${sid} is none of the sessions of ${user}, and listed as one`)
     }
   }
+}
+
+/** The latest date that a request has given this session. */
+function endOf({ operations }: Case): number {
+  const changes = operations.filter(({ what }) => what === 'set' || what === 'touch')
+  return Math.max(...changes.map(({ expires }) => expires ?? Number.POSITIVE_INFINITY))
 }
 
 function judgeSignOut(court: Court, one: Case, ending: Operation): void {
