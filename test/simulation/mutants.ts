@@ -8,6 +8,8 @@ export interface Mutant {
   /** Is it shown with a durable store behind? */
   readonly isBacked: boolean
   readonly mutations: readonly Mutation[]
+  /** The first seed to try: one that shows it, where others seldom do. */
+  readonly seed?: number
 }
 
 const EDIT = 'operations/edit.ts'
@@ -31,11 +33,14 @@ export const MUTANTS: readonly Mutant[] = [
     'revision.attempts = [...revision.attempts, this.#attempt(revision, sent)].slice(-MAX_ATTEMPTS)',
     '',
   ]),
-  plain('forgets what the save of a session wanted that was over', [
-    EDIT,
-    'if (outcome === undefined) this.#remember(text)',
-    '',
-  ]),
+  at(
+    6_000_018_217,
+    plain('forgets what the save of a session wanted that was over', [
+      EDIT,
+      'if (outcome === undefined) this.#remember(text)',
+      '',
+    ]),
+  ),
   plain('takes a write whose reply was lost for carried out', [
     QUEUE,
     'const isDone = known.isLike(draft)',
@@ -171,11 +176,14 @@ export const MUTANTS: readonly Mutant[] = [
     '',
   ]),
   backed('forgets what it owes', ['backing/debts.ts', 'this.#debts.set(id, debt)', '']),
-  backed('makes up for something by what a server has that was away', [
-    BACKED,
-    'if (this.#isGood(sid, seen)) await this.#store(sid, seen)',
-    'if (seen !== null) await this.#store(sid, seen)',
-  ]),
+  at(
+    12_000_011_470,
+    backed('makes up for something by what a server has that was away', [
+      BACKED,
+      'if (this.#isGood(sid, seen)) await this.#store(sid, seen)',
+      'if (seen !== null) await this.#store(sid, seen)',
+    ]),
+  ),
   backed(
     'goes by what a server has that was away',
     ['backing/debts.ts', "return debt !== undefined && debt.kind !== 'behind'", 'return false'],
@@ -206,6 +214,11 @@ export const MUTANTS: readonly Mutant[] = [
     'return sent === stored',
   ]),
 ]
+
+/** A mutant that few histories show. */
+function at(seed: number, mutant: Mutant): Mutant {
+  return { ...mutant, seed }
+}
 
 function plain(name: string, ...mutations: Mutation[]): Mutant {
   return { name, isBacked: false, mutations }
