@@ -199,7 +199,7 @@ export class Edit implements Change<void> {
     if (sent !== null) this.doubted(sent)
   }
 
-  /** What was sent may be stored: the next save must not take it for somebody else's. */
+  /** What may be stored, or was promised: the next save must not take it for somebody else's, nor forget it. */
   #remember(sent: string): void {
     const { sid, session, text } = this.#wish
     let revision = this.#revision

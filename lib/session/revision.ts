@@ -27,7 +27,7 @@ export class Revision {
   record: SessionRecord
   /** When that was at the earliest: a time of `performance.now()`. */
   seenAt: number
-  /** What it has tried to store since then, while it is not known whether it is. */
+  /** What it has tried to store since then, while it is not known whether it is, or was of a session that was over. */
   attempts: readonly Attempt[] = NONE
   /** What it is about to store, in the write that is being worked out. */
   planned: readonly Attempt[] = NONE

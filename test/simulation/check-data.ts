@@ -19,7 +19,7 @@ export interface Write {
 }
 
 /** Then a request from before brings back what it knows. */
-const TOMBSTONE_LOST = 'a tombstone is lost by the server'
+export const TOMBSTONE_LOST = 'a tombstone is lost by the server'
 
 /** What a touch may store. */
 const COOKIE: readonly Path[] = ['life']

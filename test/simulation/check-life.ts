@@ -1,5 +1,5 @@
 import { excuseBacked, excuseTouch, excuseUntold } from './check-backing.ts'
-import { excuse, objection, type Write, writesOf } from './check-data.ts'
+import { excuse, objection, TOMBSTONE_LOST, type Write, writesOf } from './check-data.ts'
 import type { Case, Court } from './checks.ts'
 import type { Operation } from './history.ts'
 import { PATHS } from './session.ts'
@@ -111,7 +111,7 @@ function judgeFound(court: Court, one: Case, writes: readonly Write[], read: Ope
   if (ending !== undefined) {
     const told = `revived: ${sid} was destroyed by operation ${ending.number}, and is there again`
     if (timeline.tombstonesLost.some(time => time >= ending.start && time <= read.end)) {
-      exceptions.push('a tombstone is lost by the server')
+      exceptions.push(TOMBSTONE_LOST)
     } else if (isLate(one, ending)) {
       exceptions.push('an unconditional write is carried out after its request gave up')
     } else {

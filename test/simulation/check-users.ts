@@ -1,5 +1,5 @@
 import { excuseListed, excuseUntold } from './check-backing.ts'
-import { writesOf } from './check-data.ts'
+import { TOMBSTONE_LOST, writesOf } from './check-data.ts'
 import type { Case, Court } from './checks.ts'
 import type { Operation } from './history.ts'
 import { userOf } from './session.ts'
@@ -71,7 +71,7 @@ function judgeSignOut(court: Court, one: Case, ending: Operation): void {
     } else if (isIndexLost(court)) {
       court.exceptions.push("a user's index is lost by the server")
     } else if (one.timeline.tombstonesLost.length > 0) {
-      court.exceptions.push('a tombstone is lost by the server')
+      court.exceptions.push(TOMBSTONE_LOST)
     } else {
       court.violations.push(
         `signed in: ${one.sid} is ${read.leaves?.user}, whom operation ${ending.number} signed out everywhere`,
