@@ -4,6 +4,7 @@ import { ConnectionLostError, MemcachedStoreError } from '../errors.ts'
 import type { ProtocolName, ServerAddress } from './address.ts'
 import { dial } from './dial.ts'
 import { tooManyConnections } from './failures.ts'
+import { Inbox } from './inbox.ts'
 import { Outbox, type Parcel } from './outbox.ts'
 import type { Findings, Greeting, Line, Protocol } from './protocol.ts'
 import { PROTOCOLS } from './protocols.ts'
@@ -47,6 +48,7 @@ export class Connection implements Line {
   readonly #settings: ConnectionSettings
   readonly #socket: Socket
   readonly #speech: Protocol
+  readonly #inbox: Inbox
   readonly #outbox: Outbox
   #greeting: Greeting | null
   #isDialled = false
@@ -64,9 +66,13 @@ export class Connection implements Line {
     this.#settings = settings
     this.#greeting = PROTOCOLS[protocol].greet(address)
     this.#speech = PROTOCOLS[protocol].speak(this)
+    this.#inbox = new Inbox(this.#speech)
     this.#outbox = new Outbox(this.#speech)
-    const socket = dial(address, tls, () => this.#greet())
-    socket.on('data', bytes => this.#take(bytes))
+    const { buffer } = this.#inbox
+    const socket = dial(address, tls, () => this.#greet(), {
+      buffer,
+      callback: length => this.#take(buffer.subarray(0, length)),
+    })
     socket.on('drain', () => this.#flush())
     socket.on('error', cause => this.#lose(cause))
     socket.on('end', () => this.#lose())
@@ -121,9 +127,11 @@ export class Connection implements Line {
     this.#socket.write((this.#greeting as Greeting).opening)
   }
 
-  #take(bytes: Buffer): void {
-    const error = this.#greeting === null ? this.#speech.parse(bytes) : this.#welcome(this.#greeting, bytes)
+  /** Gives whether to read on. */
+  #take(bytes: Buffer): boolean {
+    const error = this.#greeting === null ? this.#inbox.take(bytes) : this.#welcome(this.#greeting, bytes)
     if (error !== null) this.drop(error)
+    return !this.#ended
   }
 
   #welcome(greeting: Greeting, bytes: Buffer): MemcachedStoreError | null {

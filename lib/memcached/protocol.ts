@@ -37,8 +37,16 @@ export interface Protocol {
    */
   encode(request: Request, page: Page, at: number, isFirst: boolean): number
 
-  /** Reads what has come, and answers requests with it. Gives what ends the connection, or null. */
-  parse(bytes: Buffer): MemcachedStoreError | null
+  /** Reads what has come, and answers requests with it. Gives the reply that is not whole yet, or what ends the connection. */
+  parse(bytes: Buffer): Rest | MemcachedStoreError | null
+}
+
+/** A reply that has come in part. */
+export interface Rest {
+  /** Where it begins. */
+  readonly at: number
+  /** Bytes of the whole; null where that cannot be told yet. */
+  readonly length: number | null
 }
 
 /**

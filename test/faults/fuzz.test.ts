@@ -2,7 +2,8 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { MemcachedStore } from '../../lib/index.ts'
 import { BinaryProtocol } from '../../lib/memcached/binary/binary-protocol.ts'
-import type { Line } from '../../lib/memcached/protocol.ts'
+import { Inbox } from '../../lib/memcached/inbox.ts'
+import type { Line, Protocol } from '../../lib/memcached/protocol.ts'
 import { NOT_FOUND, OK, Reply } from '../../lib/memcached/reply.ts'
 import { GET, Request } from '../../lib/memcached/request.ts'
 import { RequestQueue } from '../../lib/memcached/request-queue.ts'
@@ -73,7 +74,6 @@ function inPieces(bytes: Buffer, lengths: number[]): Buffer[] {
   const pieces: Buffer[] = []
   for (let at = 0, turn = 0; at < bytes.length; turn++) {
     const length = lengths[turn % lengths.length] as number
-    // As from a socket: memory of its own.
     pieces.push(Buffer.from(bytes.subarray(at, at + length)))
     at += length
   }
@@ -95,9 +95,16 @@ function parsed(pieces: Buffer[], asked: Seen[]): { replies: Seen[]; complains: 
     request.onFailure = () => replies.push({ opcode, opaque, ...FAILURE })
     requests.push(request)
   }
-  const protocol = new BinaryProtocol(lineOf(requests))
-  for (const piece of pieces) if (protocol.parse(piece) !== null) return { replies, complains: true }
-  return { replies, complains: false }
+  return { replies, complains: complainsAt(pieces, new BinaryProtocol(lineOf(requests))) }
+}
+
+/** Are these pieces refused, as they come into the one buffer of a connection? */
+function complainsAt(pieces: Buffer[], protocol: Protocol): boolean {
+  const inbox = new Inbox(protocol)
+  return pieces.some(piece => {
+    piece.copy(inbox.buffer)
+    return inbox.take(inbox.buffer.subarray(0, piece.length)) !== null
+  })
 }
 
 function lineOf(requests: RequestQueue): Line {
@@ -238,8 +245,7 @@ function parsedText(
     ...lineOf(requests),
     send: request => request.respond(new Reply(NOT_FOUND)),
   })
-  for (const piece of pieces) if (protocol.parse(piece) !== null) return { replies, complains: true }
-  return { replies, complains: false }
+  return { replies, complains: complainsAt(pieces, protocol) }
 }
 
 describe('the text protocol', () => {

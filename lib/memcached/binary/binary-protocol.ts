@@ -1,7 +1,7 @@
 import type { MemcachedStoreError } from '../../errors.ts'
 import { garbage } from '../failures.ts'
 import { leavesApart, type Page } from '../page.ts'
-import type { Line, Protocol } from '../protocol.ts'
+import type { Line, Protocol, Rest } from '../protocol.ts'
 import { OK, Reply } from '../reply.ts'
 import type { Request } from '../request.ts'
 import { CasVersion } from '../version.ts'
@@ -10,16 +10,10 @@ import { AUTH_ERROR, HEADER_LENGTH, REQUEST_MAGIC, RESPONSE_MAGIC, statusError }
 /** Flags and expiration. */
 const ITEM_EXTRAS = 8
 
-/**
- * The binary protocol on one connection. Values are views of the bytes that came; only a reply that
- * arrives in pieces is copied, once, when its last piece is there.
- */
+/** The binary protocol on one connection. Values are views of the bytes that came. */
 export class BinaryProtocol implements Protocol {
   readonly valueEnd: null = null
   readonly #line: Line
-  #pieces: Buffer[] = []
-  #have = 0
-  #need = HEADER_LENGTH
 
   constructor(line: Line) {
     this.#line = line
@@ -50,24 +44,13 @@ export class BinaryProtocol implements Protocol {
     return at
   }
 
-  parse(chunk: Buffer): MemcachedStoreError | null {
-    if (this.#have === 0) return this.#parse(chunk)
-    this.#pieces.push(chunk)
-    this.#have += chunk.length
-    if (this.#have < this.#need) return null
-    const whole = Buffer.concat(this.#pieces, this.#have)
-    this.#pieces = []
-    this.#have = 0
-    return this.#parse(whole)
-  }
-
-  #parse(bytes: Buffer): MemcachedStoreError | null {
+  parse(bytes: Buffer): Rest | MemcachedStoreError | null {
     const { requests, server, maxBody } = this.#line
     // A view reads numbers in one step, a Buffer byte by byte.
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
     let at = 0
-    for (;;) {
-      if (bytes.length - at < HEADER_LENGTH) return this.#keep(bytes, at, HEADER_LENGTH)
+    while (at < bytes.length) {
+      if (bytes.length - at < HEADER_LENGTH) return { at, length: null }
       if (view.getUint8(at) !== RESPONSE_MAGIC) return garbage(server)
       const extras = view.getUint8(at + 4)
       const names = extras + view.getUint16(at + 2)
@@ -76,7 +59,7 @@ export class BinaryProtocol implements Protocol {
       if (names > body) return garbage(server, 'a reply whose parts are longer than the whole')
       const start = at + HEADER_LENGTH
       const end = start + body
-      if (end > bytes.length) return this.#keep(bytes, at, HEADER_LENGTH + body)
+      if (end > bytes.length) return { at, length: HEADER_LENGTH + body }
       const { first } = requests
       if (
         first === null ||
@@ -99,20 +82,12 @@ export class BinaryProtocol implements Protocol {
       }
       at = end
     }
+    return null
   }
 
   #versionAt(view: DataView, at: number): CasVersion | null {
     const high = view.getUint32(at)
     const low = view.getUint32(at + 4)
     return high === 0 && low === 0 ? null : new CasVersion(this.#line, high, low)
-  }
-
-  #keep(bytes: Buffer, at: number, need: number): null {
-    if (at < bytes.length) {
-      this.#pieces = [at === 0 ? bytes : bytes.subarray(at)]
-      this.#have = bytes.length - at
-    }
-    this.#need = need
-    return null
   }
 }

@@ -1,7 +1,7 @@
 import { ConnectionLostError, type MemcachedStoreError } from '../../errors.ts'
 import { garbage, outOfMemory, refused, tooLarge, wrongCredentials } from '../failures.ts'
 import { leavesApart, type Page } from '../page.ts'
-import type { Line, Protocol } from '../protocol.ts'
+import type { Line, Protocol, Rest } from '../protocol.ts'
 import { EXISTS, NOT_FOUND, OK, Reply } from '../reply.ts'
 import { ADD, GET, REPLACE, Request, SET } from '../request.ts'
 import { CasVersion } from '../version.ts'
@@ -34,7 +34,7 @@ const VERBS: Record<number, string> = { [SET]: 'set', [ADD]: 'add', [REPLACE]: '
 
 /**
  * The classic text protocol (protocol.txt) on one connection. Replies carry no number: their order alone tells
- * whose they are. Values are views of the bytes that came; one that arrives in pieces is copied, once.
+ * whose they are. Values are views of the bytes that came.
  */
 export class TextProtocol implements Protocol {
   readonly valueEnd: Buffer = CRLF
@@ -49,9 +49,6 @@ export class TextProtocol implements Protocol {
   #answering = 0
   /** What has been answered of that. */
   #answered: Request[] = []
-  #pieces: Buffer[] = []
-  #have = 0
-  #need = 0
   /** Has it told a version? Without them (`-C`) updates are lost: nobody may take a write for done. */
   #countsVersions = false
   /** Where to read on. */
@@ -116,18 +113,7 @@ export class TextProtocol implements Protocol {
     return this.#groupEnd
   }
 
-  parse(chunk: Buffer): MemcachedStoreError | null {
-    if (this.#have === 0) return this.#parse(chunk)
-    this.#pieces.push(chunk)
-    this.#have += chunk.length
-    if (this.#have < this.#need) return null
-    const whole = Buffer.concat(this.#pieces, this.#have)
-    this.#pieces = []
-    this.#have = 0
-    return this.#parse(whole)
-  }
-
-  #parse(bytes: Buffer): MemcachedStoreError | null {
+  parse(bytes: Buffer): Rest | MemcachedStoreError | null {
     const { requests } = this.#line
     this.#at = 0
     while (this.#at < bytes.length) {
@@ -135,15 +121,14 @@ export class TextProtocol implements Protocol {
       const { first } = requests
       if (first === null && this.#answering === 0) return garbage(this.#line.server, 'a reply to nobody')
       const isValue = bytes[at] === LETTER_V
-      const complaint = isValue ? this.#takeValue(bytes) : this.#takeLine(bytes)
-      if (complaint instanceof Error) return complaint
-      if (complaint !== null) return this.#keep(bytes, at, complaint)
+      const obstacle = isValue ? this.#takeValue(bytes) : this.#takeLine(bytes)
+      if (obstacle !== null) return obstacle
     }
     return null
   }
 
-  /** `VALUE <key> <flags> <bytes> <token>`, and the value. Gives how many bytes it needs where there are too few. */
-  #takeValue(bytes: Buffer): MemcachedStoreError | number | null {
+  /** `VALUE <key> <flags> <bytes> <token>`, and the value. */
+  #takeValue(bytes: Buffer): Rest | MemcachedStoreError | null {
     const { requests, server, maxBody } = this.#line
     const at = this.#at
     const group = this.#answering === 0 ? (requests.first?.group ?? 0) : this.#answering
@@ -161,7 +146,7 @@ export class TextProtocol implements Protocol {
     if (length > maxBody) return garbage(server, 'a reply longer than any session')
     const start = this.#at + CRLF.length
     const end = start + length
-    if (end + CRLF.length > bytes.length) return end + CRLF.length - at
+    if (end + CRLF.length > bytes.length) return { at, length: end + CRLF.length - at }
     if (bytes[end] !== CR || bytes[end + 1] !== LF) return garbage(server)
     this.#at = end + CRLF.length
     this.#answering = group
@@ -206,8 +191,8 @@ export class TextProtocol implements Protocol {
     return new CasVersion(this.#line, Number(token >> 32n), Number(token & 0xffff_ffffn))
   }
 
-  /** Any other line. Gives how many bytes it needs where there are too few. */
-  #takeLine(bytes: Buffer): MemcachedStoreError | number | null {
+  /** Any other line. */
+  #takeLine(bytes: Buffer): Rest | MemcachedStoreError | null {
     const at = this.#at
     const { requests, server } = this.#line
     const { first } = requests
@@ -309,17 +294,9 @@ export class TextProtocol implements Protocol {
   }
 
   /** Where the line that begins here has no end yet. */
-  #incomplete(bytes: Buffer, at: number): MemcachedStoreError | number | null {
+  #incomplete(bytes: Buffer, at: number): Rest | MemcachedStoreError | null {
     if (bytes.indexOf(LF, at) !== -1) return null
-    const length = bytes.length - at
-    return length > MAX_LINE ? garbage(this.#line.server) : length + 1
-  }
-
-  #keep(bytes: Buffer, at: number, need: number): null {
-    this.#pieces = [at === 0 ? bytes : bytes.subarray(at)]
-    this.#have = bytes.length - at
-    this.#need = need
-    return null
+    return bytes.length - at > MAX_LINE ? garbage(this.#line.server) : { at, length: null }
   }
 }
 
