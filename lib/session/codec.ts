@@ -17,6 +17,10 @@ export interface Serializer {
  */
 export const MAX_DEPTH = 1000
 
+const COMMA = 0x2c
+const SQUARE_END = 0x5d
+const CURLY_END = 0x7d
+
 /** Session to text and back. */
 export class Codec {
   readonly #serializer: Serializer
@@ -78,15 +82,25 @@ export class Codec {
   }
 }
 
-/** Are there more opening brackets than so many? Faster than looking at what is between them. */
+/**
+ * Are there more opening brackets than so many, those aside that follow another's end (`},{`)? There one level
+ * ends as one begins, so that no level is without one that counts: a list of many objects is none of many levels.
+ * Faster than looking at what is between them.
+ */
 function opens(text: string, most: number): boolean {
   let count = 0
   for (const bracket of '{[') {
     for (let at = text.indexOf(bracket); at !== -1; at = text.indexOf(bracket, at + 1)) {
-      if (++count > most) return true
+      if (!followsEnd(text, at) && ++count > most) return true
     }
   }
   return false
+}
+
+function followsEnd(text: string, at: number): boolean {
+  if (text.charCodeAt(at - 1) !== COMMA) return false
+  const before = text.charCodeAt(at - 2)
+  return before === CURLY_END || before === SQUARE_END
 }
 
 /** Is this nested more deeply than {@link MAX_DEPTH}, as JSON sees it? Loops: lists of values would cost ten times as much. */

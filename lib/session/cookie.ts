@@ -31,8 +31,8 @@ export function lifeChanged(before: Life, after: Life): boolean {
 /**
  * Three-way merge of cookies, attribute by attribute as {@link mergeFrom} does it. But `expires` and
  * `originalMaxAge` are one thing, the cookie's life, and go together: who changed it wins over who did not,
- * `mine` where both did; where nobody did, both were refreshed at most, and the later date stands. A life that
- * `theirs` has made longer keeps the date of `mine` where that was refreshed later.
+ * `mine` where both did; where nobody did, both were refreshed at most, and the later date stands. A life that one
+ * side has made longer keeps the date to which the other was refreshed, where that is later.
  *
  * Pure, on plain objects as they are parsed; dates may be `Date`s or texts.
  *
@@ -46,19 +46,20 @@ export function mergeCookies(bases: readonly Cookie[], mine: Cookie, theirs: Coo
 
 /** The life that stands. */
 function withLife(bases: readonly Cookie[], mine: Cookie, theirs: Cookie): Life {
-  if (bases.some(base => lifeChanged(base, mine))) return mine
-  if (bases.every(base => lifeChanged(base, theirs))) {
-    return bases.every(base => dateOf(mine) > dateOf(base)) ? keeping(theirs, mine) : theirs
-  }
+  const isMine = bases.some(base => lifeChanged(base, mine))
+  const isTheirs = bases.every(base => lifeChanged(base, theirs))
+  if (isMine) return isTheirs ? mine : keeping(bases, mine, theirs)
+  if (isTheirs) return keeping(bases, theirs, mine)
   return dateOf(theirs) > dateOf(mine) ? theirs : mine
 }
 
 /** A longer life does not end before the date that a visitor was promised with the shorter one. */
-function keeping(life: Cookie, promised: Cookie): Life {
+function keeping(bases: readonly Cookie[], life: Cookie, promised: Cookie): Life {
   const { originalMaxAge } = life
   const isLonger = (originalMaxAge ?? Infinity) > (promised.originalMaxAge ?? Infinity)
   const isEarlier = dateOf(life) > -Infinity && dateOf(life) < dateOf(promised)
-  return isLonger && isEarlier ? { originalMaxAge, expires: promised.expires } : life
+  const isRefreshed = bases.some(base => dateOf(base) < dateOf(promised))
+  return isLonger && isEarlier && isRefreshed ? { originalMaxAge, expires: promised.expires } : life
 }
 
 /** A refreshed cookie has a date, so that one without comes before it. */

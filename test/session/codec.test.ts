@@ -53,6 +53,8 @@ describe('a session comes back as JSON gives it', () => {
     // Many brackets, and not deep.
     const wide = sessionOf({ value: Array.from({ length: 3 * MAX_DEPTH }, () => ({ a: ['{'] })) })
     expect(codec.decode(codec.encode(wide))).toEqual(wide)
+    const list = sessionOf({ value: Array.from({ length: 3 * MAX_DEPTH }, (_, a) => ({ a })) })
+    expect(codec.decode(codec.encode(list))).toEqual(list)
   })
 
   test('with a cookie of express-session', () => {
@@ -163,6 +165,36 @@ describe('a session that is nested too deeply', () => {
       }
     },
   )
+
+  test('whatever else lies on each level', () => {
+    const level = fc.constantFrom<(value: unknown) => unknown>(
+      value => [value],
+      value => ({ value }),
+      value => [{}, value],
+      value => [value, [], {}],
+      value => [[], {}, value, {}, []],
+      value => ({ a: {}, '},{': ['},{', '],['], value, b: [] }),
+      value => ['},', value, ',{'],
+    )
+    const shape = fc.array(level, { minLength: 1, maxLength: 8 })
+    fc.assert(
+      fc.property(shape, fc.integer({ min: -2, max: 2 }), (shapes, more) => {
+        // The session is a level itself.
+        const levels = MAX_DEPTH - 1 + more
+        let value: unknown = 1
+        for (let depth = 0; depth < levels; depth++) {
+          const wrapped = shapes[depth % shapes.length] as (value: unknown) => unknown
+          // What lies beside the deepest value is as deep as that.
+          value = depth === 0 ? [value] : wrapped(value)
+        }
+        const stored = sessionOf({ value })
+        if (more > 0) expect(() => codec.encode(stored)).toThrow(tooDeep)
+        else expect(codec.encode(stored)).toBe(JSON.stringify(stored))
+        expect(codec.decode(JSON.stringify(stored)) === null).toBe(more > 0)
+      }),
+      { numRuns: fewOrMany(100, 1000) },
+    )
+  })
 
   test('as its toJSON gives it', () => {
     const value = { toJSON: () => nested(MAX_DEPTH) }

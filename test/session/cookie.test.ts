@@ -107,15 +107,24 @@ describe('merging cookies', () => {
     )
   })
 
-  test('a life that theirs has made longer ends no earlier than a later refresh of mine promised', () => {
+  test('a life that one side has made longer ends no earlier than a later refresh of the other promised', () => {
     const before = lasting(10 * MINUTE, NOW)
-    const mine = lasting(10 * MINUTE, NOW + 5 * MINUTE)
+    const promised = lasting(10 * MINUTE, NOW + 5 * MINUTE)
     const longer = lasting(11 * MINUTE, NOW + 1000)
-    const { originalMaxAge, expires } = mergeCookies([before], mine, longer)
-    expect([originalMaxAge, expires]).toEqual([11 * MINUTE, mine.expires])
     const shorter = lasting(5 * MINUTE, NOW + 1000)
-    expect(mergeCookies([before], mine, shorter)).toEqual(shorter)
-    expect(mergeCookies([before], { ...before }, longer)).toEqual(longer)
+    // Also where it is not known whether the refresh itself is what others started from.
+    for (const bases of [[before], [before, promised]]) {
+      for (const [mine, theirs] of [
+        [promised, longer],
+        [longer, promised],
+      ] as const) {
+        const { originalMaxAge, expires } = mergeCookies(bases, mine, theirs)
+        expect([originalMaxAge, expires]).toEqual([11 * MINUTE, promised.expires])
+      }
+      expect(mergeCookies(bases, promised, shorter)).toEqual(shorter)
+      expect(mergeCookies(bases, shorter, promised)).toEqual(shorter)
+      expect(mergeCookies(bases, { ...before }, longer)).toEqual(longer)
+    }
   })
 
   test('merges the other attributes one by one', () => {
@@ -190,8 +199,12 @@ describe('merging any cookies', () => {
     fc.assert(
       fc.property(cookie, cookie, cookie, (base, mine, theirs) => {
         const merged = mergeCookies([base], mine, theirs)
-        const kept = { ...lifeOf(theirs), expires: mine.expires }
-        expect([lifeOf(mine), lifeOf(theirs), kept]).toContainEqual(lifeOf(merged))
+        const sides = [lifeOf(mine), lifeOf(theirs)]
+        const kept = [
+          { ...lifeOf(theirs), expires: mine.expires },
+          { ...lifeOf(mine), expires: theirs.expires },
+        ]
+        expect([...sides, ...kept]).toContainEqual(lifeOf(merged))
         if (lifeChanged(base, mine) || lifeChanged(base, theirs)) return
         for (const side of [mine, theirs]) expect(later(merged, side)).toBe(true)
       }),
