@@ -7,8 +7,8 @@ import { noVersions } from './no-versions.ts'
 import { replied } from './replied.ts'
 import { MOVED } from './stored-form.ts'
 
-/** Rounds of looks after which there is nothing. */
-const ROUNDS = 2
+/** Rounds of looks, one after the other, that find nothing where there is nothing. */
+const EMPTY_ROUNDS = 2
 /** And after which what is on its way has been left there: some 100 ms, where a move takes two round trips. */
 const MAX_ROUNDS = 8
 /** Milliseconds. */
@@ -91,7 +91,7 @@ export class Relocation {
 
   /** What lies under one of these keys; its own is the first. */
   async find(key: string, others: readonly string[]): Promise<Found | null> {
-    for (let round = 1; ; round++) {
+    for (let round = 1, empty = 0; ; round++) {
       let moved: Found | null = null
       for (const place of round === 1 ? [key, ...others, key] : [...others, key]) {
         const reply = await this.#get(place)
@@ -100,8 +100,12 @@ export class Relocation {
         if ((reply.flags & MOVED) === 0) return { key: place, reply }
         moved ??= { key: place, reply }
       }
-      if (round >= (moved === null ? ROUNDS : MAX_ROUNDS)) return moved
-      if (moved !== null) await backOff(round, MAX_PAUSE)
+      // One may be empty for what arrived in the midst of it: under the key looked under before, from that after.
+      empty = moved === null ? empty + 1 : 0
+      if (empty === EMPTY_ROUNDS) return null
+      if (moved === null) continue
+      if (round >= MAX_ROUNDS) return moved
+      await backOff(round, MAX_PAUSE)
     }
   }
 

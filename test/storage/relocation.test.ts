@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, inject, test, vi } from 'vitest'
 import type { Cluster } from '../../lib/cluster/cluster.ts'
 import { FixedCluster } from '../../lib/cluster/fixed-cluster.ts'
-import type { Item } from '../../lib/memcached/node.ts'
+import type { Item, ReplyCallback } from '../../lib/memcached/node.ts'
 import { createNodes } from '../../lib/memcached/nodes.ts'
 import { OK } from '../../lib/memcached/reply.ts'
 import { readOptions } from '../../lib/options.ts'
@@ -69,6 +69,40 @@ describe.skipIf(memcached === undefined).each(['', 'memcached+text://'])('what i
     expect((await relocation.find(own, [old]))?.reply.text).toBe('there')
     await cluster.close()
   })
+
+  test.each([1, 2, 3, 4, 5, 6, 7])(
+    'is not missed by who looks while it arrives, after look %i',
+    async arrival => {
+      const { cluster, old, own } = await place()
+      await set(cluster, old, 'on its way', MOVED)
+      let looks = 0
+      const arriving: Cluster = Object.create(cluster, {
+        home: {
+          value: (key: string) => ({
+            get: (_: string, done: ReplyCallback) =>
+              cluster.home(key).get(key, async (error, reply) => {
+                if (++looks === arrival) {
+                  await set(cluster, own, 'there')
+                  await replied(deleted => cluster.home(old).delete(old, null, deleted))
+                }
+                done(error, reply)
+              }),
+          }),
+        },
+      })
+      // To whom the former key is its own, and to whom the new one is.
+      for (const keys of [
+        [old, own],
+        [own, old],
+      ] as const) {
+        looks = 0
+        expect((await new Relocation(arriving).find(keys[0], [keys[1]]))?.key).toBe(own)
+        await new Relocation(cluster).deleteAll([own])
+        await set(cluster, old, 'on its way', MOVED)
+      }
+      await cluster.close()
+    },
+  )
 
   test('is not moved over what has changed, nor over what is gone', async () => {
     const { cluster, relocation, old, own } = await place()
