@@ -10,6 +10,7 @@ import { BackedRecords, RecordShelf } from './backed-records.ts'
 import { BackingStore } from './backing-store.ts'
 import { SessionShelf } from './session-shelf.ts'
 import { Suspicion } from './suspicion.ts'
+import { WatchedRecords } from './watched-records.ts'
 
 export interface BackedStorageOptions extends Omit<BackedOptions, 'suspicion'> {
   readonly backing: Store
@@ -38,14 +39,15 @@ export class BackedStorage implements Storage {
     const shelf = new SessionShelf(store, codec, expiry, { isDated, isOther, patience: backingTimeout })
     this.#front = front
     this.#store = store
-    const shared = { ...options, suspicion: new Suspicion() }
+    const suspicion = new Suspicion()
+    const shared = { ...options, suspicion }
     this.sessions = new BackedSessions(front.sessions, shelf, shared)
     this.indexes = new BackedRecords(
       front.indexes,
       new RecordShelf(store, user => `@${keys.ofUser(user)}`),
       shared,
     )
-    this.locks = front.locks
+    this.locks = new WatchedRecords(front.locks, suspicion)
   }
 
   get sealed(): number {

@@ -6,7 +6,7 @@ import { type Debt, Debts } from './debts.ts'
 import type { Front } from './front.ts'
 import { isOfLine, isOfNewLine, LEASE, LinedFront, lineOf } from './lineage.ts'
 import type { Found, Shelf } from './shelf.ts'
-import type { Suspicion } from './suspicion.ts'
+import { isAway, type Suspicion } from './suspicion.ts'
 
 /** Rounds of one operation that others, or memcached's losses, may make necessary. */
 const MAX_ROUNDS = 100
@@ -108,7 +108,8 @@ export class Backed implements Front {
         const record = known ?? (await this.#look(sid))
         // Brought by another who has asked the backing store since.
         const isFresh = before !== null && isOfNewLine(record, before)
-        const found = isFresh || this.#isGood(sid, record) ? record : await this.#refill(sid, record)
+        const isKnown = isFresh || this.#isGood(sid, record) || (await this.#isConfirmed(sid, record))
+        const found = isKnown ? record : await this.#refill(sid, record)
         if (found !== null) return found
         if (!isLease(record)) before ??= record
         known = null
@@ -117,6 +118,16 @@ export class Backed implements Front {
       }
     }
     throw tooMany()
+  }
+
+  /** Has a server that was away the same as the backing store, so that there is nothing to be brought? */
+  async #isConfirmed(sid: string, record: SessionRecord): Promise<boolean> {
+    if (record.kind !== 'stored' || isLease(record)) return false
+    const isOwed = this.#debts.of(sid) !== undefined
+    const stored = await this.#ask(sid)
+    if (stored === null || stored.text === null) return false
+    // What may have been stored in memcached alone counts for nothing yet, not even a date.
+    return isOwed ? stored.text === record.text : this.#shelf.isUpToDate(record.text, stored.text)
   }
 
   /** Null where it has to be looked at again. */
@@ -211,18 +222,27 @@ export class Backed implements Front {
     } catch (error) {
       if (error instanceof ConnectionLostError) await this.#sortOut(sid)
       if (error instanceof ConnectionLostError || !isAway(error)) throw error
-      return over.version === null ? alone() : null
+      if (over.version === null) return alone()
+      // It may have been carried out all the same: then memcached has more than the backing store.
+      this.#debts.owe(sid, { kind: 'behind' })
+      return null
     }
   }
 
   /** Whether a write was carried out is not known: whoever finds it in memcached must find it stored as well. */
   async #sortOut(sid: string): Promise<void> {
     this.#debts.owe(sid, { kind: 'behind' })
-    try {
-      await this.#bringUp(sid)
-    } catch (error) {
-      if (!isAway(error)) throw error
+    for (let round = 0; round < MAX_ROUNDS; round++) {
+      try {
+        await this.#bringUp(sid)
+        return
+      } catch (error) {
+        if (!isAway(error)) throw error
+        // In an outage everybody goes by the backing store. Where just the connection broke, others find it in memcached.
+        if (!(error instanceof ConnectionLostError)) return
+      }
     }
+    throw tooMany()
   }
 
   async #bringUp(sid: string): Promise<void> {
@@ -277,14 +297,19 @@ export class Backed implements Front {
 
   /** What is to be stored after this record has been; null where that still is what memcached has. */
   async #next(sid: string, record: SessionRecord): Promise<SessionRecord | null> {
-    const seen = await this.#look(sid)
-    if (seen.kind === 'missing' || seen.kind === 'corrupt' || seen.isLike(record)) return null
-    // Memcached has lost it meanwhile, or somebody did not trust it, and has asked the backing store: perhaps before
-    // that had it. Then he must ask once more. This record itself may be out of date by now.
-    if (isLease(seen)) return (await this.#endLease(sid, record, seen)) === null ? record : null
-    // A logout stays one: nobody but who has asked the backing store too early comes by such a session.
-    if (record.kind === 'destroyed') return (await this.#bury(sid, record.text, seen)) ?? record
-    return seen
+    for (let round = 0; round < MAX_ROUNDS; round++) {
+      const seen = await this.#look(sid)
+      if (seen.kind === 'missing' || seen.kind === 'corrupt' || seen.isLike(record)) return null
+      if (!isLease(seen)) {
+        // A logout stays one: nobody but who has asked the backing store too early comes by such a session.
+        return record.kind === 'destroyed' ? ((await this.#bury(sid, record.text, seen)) ?? record) : seen
+      }
+      // Memcached has lost it meanwhile, or somebody did not trust it, and has asked the backing store: perhaps before
+      // that had it. Then he must ask once more. Where the lease has ended, others may have gone on from what he has
+      // brought: this record would come over theirs.
+      if ((await this.#endLease(sid, record, seen)) !== null) return null
+    }
+    throw tooMany()
   }
 
   async #send(sid: string, { kind, text }: SessionRecord, refreshed: string | null): Promise<void> {
@@ -302,7 +327,12 @@ export class Backed implements Front {
   async #writeAlone(sid: string, text: string): Promise<SessionRecord> {
     this.#debts.owe(sid, { kind: 'changed' })
     await this.#debts.paid(sid)
-    await this.#shelf.put(sid, text, null, () => {})
+    try {
+      await this.#shelf.put(sid, text, null, () => {})
+    } finally {
+      // Memcached may be back by now, and have been brought what was there before.
+      this.#debts.owe(sid, { kind: 'changed' })
+    }
     return new SessionRecord('stored', text, null)
   }
 
@@ -356,9 +386,7 @@ export class Backed implements Front {
 
   /** After an outage all look behind that server for a while, whoever of this process has met it. */
   #noted(sid: string, error: MemcachedStoreError): MemcachedStoreError {
-    // A connection that broke is none: others go on with that server.
-    const isOutage = isAway(error) && !(error instanceof ConnectionLostError)
-    if (isOutage) this.#suspicion.raise(this.#front.addressOf(sid))
+    this.#suspicion.note(this.#front.addressOf(sid), error)
     return error
   }
 }
@@ -404,12 +432,6 @@ function debtOf({ kind, text }: SessionRecord): Debt {
 /** Null where a condition did not hold. */
 function isDone(result: SessionRecord | null): SessionRecord | null {
   return result === null || result.kind === 'missing' ? null : result
-}
-
-/** Can this server not be used now? */
-function isAway(error: unknown): boolean {
-  if (!(error instanceof MemcachedStoreError) || error instanceof BackingError) return false
-  return error.code === 'ERR_UNAVAILABLE' || error.code === 'ERR_TIMEOUT' || error.code === 'ERR_PROTOCOL'
 }
 
 function tooMany(): MemcachedStoreError {

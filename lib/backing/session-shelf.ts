@@ -4,8 +4,11 @@ import { type Expiry, expiresOf } from '../session/expiry.ts'
 import type { BackingStore } from './backing-store.ts'
 import type { Found, Shelf } from './shelf.ts'
 
-/** Milliseconds by which an item in memcached may outlive what it was given: its clock has whole seconds. */
-const ITEM_SLACK = 2000
+/**
+ * Milliseconds by which an item in memcached may outlive what it was given, since its clock has whole seconds, and one
+ * second by which the clocks of processes may differ: who reads it late must not find its date over.
+ */
+const ITEM_SLACK = 3000
 
 export interface ShelfOptions {
   /** Does a session live until the date of its cookie, where that has one? Not so with a `ttl` function. */
@@ -64,6 +67,10 @@ export class SessionShelf implements Shelf {
     return this.#codec.isRefresh(before, after)
   }
 
+  isUpToDate(text: string, stored: string): boolean {
+    return text === stored || (this.isRefresh(stored, text) && this.#dateOf(text) >= this.#dateOf(stored))
+  }
+
   /**
    * All that the backing store has; null where it lists nothing. Those whose ids it can list alone are told by
    * that, where `alive` is given.
@@ -85,8 +92,13 @@ export class SessionShelf implements Shelf {
 
   /** Is what lies there still there when a call arrives? A store that touches what it has not leaves it at that. */
   #outlasts(text: string): boolean {
+    return this.#dateOf(text) - Date.now() > this.#patience
+  }
+
+  /** In milliseconds of Unix time; 0 where it has none. */
+  #dateOf(text: string): number {
     const session = this.#codec.decode(text)
-    return session !== null && (expiresOf(session.cookie) ?? 0) - Date.now() > this.#patience
+    return session === null ? 0 : (expiresOf(session.cookie) ?? 0)
   }
 
   /**

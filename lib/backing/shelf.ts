@@ -18,5 +18,8 @@ export interface Shelf {
   /** Are these the same but for a later date? Then the one can be stored later on. */
   isRefresh(before: string, after: string): boolean
 
+  /** Is the first the same as what is stored, and its date no earlier? */
+  isUpToDate(text: string, stored: string): boolean
+
   destroy(id: string, onLate: () => void): Promise<void>
 }

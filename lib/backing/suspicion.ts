@@ -1,3 +1,6 @@
+import { ConnectionLostError, MemcachedStoreError } from '../errors.ts'
+import { BackingError } from './backing-store.ts'
+
 /** Milliseconds for which a server that is back may still hold what other processes have changed without it. */
 const SPAN = 5000
 
@@ -10,9 +13,11 @@ export class Suspicion {
   /** Of each server, when it is over: a time of `performance.now()`. */
   readonly #ends: Map<string, number> = new Map()
 
-  /** This server cannot be reached. */
-  raise(server: string): void {
-    this.#ends.set(server, performance.now() + SPAN)
+  /** Something that was asked of this server has failed so. */
+  note(server: string, error: unknown): void {
+    // A connection that broke is no outage: others go on with that server.
+    if (isAway(error) && !(error instanceof ConnectionLostError))
+      this.#ends.set(server, performance.now() + SPAN)
   }
 
   get isEmpty(): boolean {
@@ -27,4 +32,10 @@ export class Suspicion {
     this.#ends.delete(server)
     return false
   }
+}
+
+/** Can this server not be used now? */
+export function isAway(error: unknown): boolean {
+  if (!(error instanceof MemcachedStoreError) || error instanceof BackingError) return false
+  return error.code === 'ERR_UNAVAILABLE' || error.code === 'ERR_TIMEOUT' || error.code === 'ERR_PROTOCOL'
 }

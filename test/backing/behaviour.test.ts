@@ -272,6 +272,52 @@ describe.skipIf(!hasMemcached)('with a backing store', () => {
     expect(await other.get(sid)).toMatchObject({ a: 2, b: 3 })
   })
 
+  test('a save that meets who asks the backing store stores nothing older than what he has gone on to', async () => {
+    await using proxy = await TcpProxy.start(memcached.address)
+    const backing = new Backing()
+    const carriedOut: string[] = []
+    const held: (() => void)[] = []
+    const holding = (name: 'get' | 'set'): Backing => {
+      const slow = new Backing()
+      for (const each of ['get', 'set'] as const) {
+        const call = backing[each].bind(backing) as (...args: unknown[]) => void
+        const go = (...args: unknown[]): void => {
+          if (each === 'set') carriedOut.push(Object.keys(args[1] as object).join(' '))
+          call(...args)
+        }
+        let isHeld = each === name
+        Object.assign(slow, {
+          [each]: (...args: unknown[]) => {
+            if (isHeld) held.push(() => go(...args))
+            else go(...args)
+            isHeld = false
+          },
+        })
+      }
+      return slow
+    }
+    const { store: first } = create({ backing })
+    await first.set(sid, sessionOf({ a: 1 }, 60_000))
+    const one = create({ backing: holding('set'), servers: proxy.address }).store
+    const mine = await load(one, sid)
+    const saved = save(Object.assign(mine, { b: 2 }))
+    await until(() => held.length === 1)
+    await new RawMemcached(memcached.address).delete(`sess:${sid}`)
+    const other = create({ backing: holding('get') }).store
+    const asked = load(other, sid)
+    await until(() => held.length === 2)
+    const seen = proxy.holdFrom(OPCODE.get)
+    held[0]?.()
+    await seen
+    held[1]?.()
+    await save(Object.assign(await asked, { c: 3 }))
+    await proxy.pass()
+    await saved
+    // It is stored once more with what it has met, since memcached has lost it in between.
+    expect(carriedOut.lastIndexOf('cookie a b')).toBe(0)
+    expect(await other.get(sid)).toMatchObject({ a: 1, b: 2, c: 3 })
+  })
+
   test('what waits for a save that it keeps waiting finds the session that another has made longer meanwhile', async () => {
     const { store, backing } = create()
     const other = create({ backing }).store
@@ -378,6 +424,43 @@ describe.skipIf(!hasMemcached)('with a backing store', () => {
     expect(await store.get(mine)).toMatchObject({ a: 1, b: 2 })
   })
 
+  test('a save whose reply was lost, and whose looks after it as well, is not told to be done before it is stored', async () => {
+    await using proxy = await TcpProxy.start(memcached.address)
+    const { store, backing } = create({ servers: proxy.address })
+    await store.set(sid, sessionOf({ a: 1 }, 60_000))
+    const mine = await load(store, sid)
+    let cuts = 3
+    proxy.tamper((reply, opcode) => {
+      // A look is sent once more where its connection broke.
+      const isCut = (opcode === OPCODE.replace || opcode === OPCODE.get) && cuts-- > 0
+      if (!isCut) return reply
+      proxy.cutNow('reset')
+      return null
+    })
+    const kept = new Promise<SessionData | null>((resolve, reject) => {
+      save(Object.assign(mine, { b: 2 })).then(
+        () => backing.get(sid, ((_: unknown, found: SessionData) => resolve(found)) as never),
+        reject,
+      )
+    })
+    expect(await kept).toMatchObject({ a: 1, b: 2 })
+  })
+
+  test('an outage that only a lock has met is one for sessions, too', async () => {
+    await using away = await Memcached.start()
+    const options = { servers: away.address, timeout: 200 }
+    const { store, backing } = create(options)
+    const other = create({ ...options, backing }).store
+    await store.set(sid, sessionOf({ a: 1 }, 60_000))
+    await away.freeze()
+    await expect(store.withLock(sid, async () => {})).rejects.toMatchObject({ status: 503 })
+    await save(Object.assign(await load(other, sid), { b: 2 }))
+    await other.close()
+    away.thaw()
+    await until(async () => (await store.stats()).servers.every(({ reachable }) => reachable))
+    expect(await store.get(sid)).toMatchObject({ a: 1, b: 2 })
+  })
+
   test('after memcached was away, reads that overlap ask it once each', async () => {
     await using away = await Memcached.start()
     const { store, backing } = create({ servers: away.address, timeout: 100 })
@@ -409,6 +492,72 @@ describe.skipIf(!hasMemcached)('with a backing store', () => {
     await until(() => backing.count('set', sid) >= 3)
     await memcached.restart()
     expect(await store.get(sid)).toMatchObject({ a: 1, b: 2 })
+  })
+
+  test('what was stored while memcached was away is read though it was back before that was stored', async () => {
+    await using proxy = await TcpProxy.start(memcached.address)
+    const backing = new Backing()
+    const { store } = create({ backing, servers: proxy.address, timeout: 300 })
+    await store.set(sid, sessionOf({ a: 1 }, 60_000))
+    const mine = await load(store, sid)
+    proxy.silence()
+    await expect(store.get(sid)).resolves.toMatchObject({ a: 1 })
+    const set = backing.set.bind(backing)
+    const held: (() => void)[] = []
+    Object.assign(backing, { set: (...args: [string, SessionData, never]) => held.push(() => set(...args)) })
+    const saved = save(Object.assign(mine, { b: 2 }))
+    await until(() => held.length === 1)
+    await proxy.pass()
+    // It is paid what it is owed, and brought what the backing store still has: white space stands before that.
+    const raw = new RawMemcached(memcached.address)
+    await until(async () => {
+      await store.get(sid)
+      return /^\s+\{/.test(String((await raw.get(`sess:${sid}`))?.value))
+    })
+    Object.assign(backing, { set })
+    held[0]?.()
+    await saved
+    // Whoever reads it first, and whenever.
+    await until(async () => !String((await raw.get(`sess:${sid}`))?.value).includes('"a":1'))
+    expect(await store.get(sid)).toMatchObject({ a: 1, b: 2 })
+  })
+
+  test('what memcached has that was away is not brought anew where it is the same', async () => {
+    await using proxy = await TcpProxy.start(memcached.address)
+    const { store, backing } = create({ touchAfter: 0, servers: proxy.address, timeout: 300 })
+    await store.set(sid, sessionOf({ a: 1 }, 60_000))
+    // Of this date the backing store's cookie does not know.
+    await store.touch(sid, refreshed(await load(store, sid), 90_000))
+    proxy.silence()
+    expect(await store.get(sid)).toMatchObject({ a: 1 })
+    await proxy.pass()
+    const [asked, before] = [backing.count('get', sid), proxy.count(OPCODE.get)]
+    await until(async () => {
+      expect(await store.get(sid)).toMatchObject({ a: 1 })
+      return proxy.count(OPCODE.get) > before
+    })
+    expect(backing.count('get', sid)).toBeGreaterThan(asked)
+    expect((await store.stats()).counts.refills).toBe(0)
+  })
+
+  test('a date that memcached may have got alone is not promised before it is stored in it, too', async () => {
+    await using proxy = await TcpProxy.start(memcached.address)
+    const backing = new Backing()
+    const { store } = create({ backing, servers: proxy.address, timeout: 300 })
+    await store.set(sid, sessionOf({ a: 1 }, 60_000))
+    const mine = refreshed(await load(store, sid), 90_000)
+    const get = backing.get.bind(backing)
+    const held: (() => void)[] = []
+    Object.assign(backing, { get: (...args: [string, never]) => held.push(() => get(...args)) })
+    proxy.loseNextReply('silence')
+    const touched = store.touch(sid, mine)
+    await until(() => held.length === 1)
+    await proxy.pass()
+    await until(() => store.withLock(randomUUID(), async () => true).catch(() => false))
+    Object.assign(backing, { get })
+    held[0]?.()
+    await touched
+    expect(backing.count('set', sid) + backing.count('touch', sid)).toBe(2)
   })
 
   test('a logout is remembered for longer than a save may be on its way to it', async () => {

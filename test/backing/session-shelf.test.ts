@@ -53,6 +53,9 @@ describe('what a store gives', () => {
     const { shelf } = create({ get: async () => lasting(HOUR) })
     const found = await shelf.get('a')
     expect(found?.milliseconds).toBeGreaterThan(HOUR / 2)
+    // Rounded up by memcached, and by a clock that is a second ahead.
+    const slack = HOUR / 100
+    expect(found?.milliseconds).toBeLessThanOrEqual(HOUR + slack - 3000)
     expect(JSON.parse(found?.text as string)).toMatchObject({ user: 'ada' })
   })
 
@@ -122,6 +125,16 @@ describe('what is put there', () => {
     expect(shelf.isRefresh(before, textOf(lasting(HOUR, 2 * HOUR)))).toBe(false)
     expect(shelf.isRefresh(before, textOf({ ...lasting(HOUR), user: 'bob' } as never))).toBe(false)
     expect(shelf.isRefresh('text', 'text')).toBe(false)
+  })
+
+  test('is up to date where it is what is stored, or a refresh of that', () => {
+    const { shelf } = create({})
+    const stored = textOf(lasting(HOUR))
+    expect(shelf.isUpToDate(stored, stored)).toBe(true)
+    expect(shelf.isUpToDate(textOf(lasting(2 * HOUR)), stored)).toBe(true)
+    expect(shelf.isUpToDate(textOf(lasting(HOUR / 2)), stored)).toBe(false)
+    expect(shelf.isUpToDate(textOf(lasting(2 * HOUR, 2 * HOUR)), stored)).toBe(false)
+    expect(shelf.isUpToDate(textOf({ ...lasting(2 * HOUR), user: 'bob' } as never), stored)).toBe(false)
   })
 })
 

@@ -22,9 +22,10 @@ async function connectPostgres(host: string): Promise<ConnectedStore> {
   const pool = new Pool({ host, user: 'postgres', database: 'postgres', max: 10 })
   // A connection that breaks while nobody uses it: the pool makes another.
   pool.on('error', () => {})
-  await pool.query(
-    'CREATE TABLE IF NOT EXISTS session (sid varchar PRIMARY KEY, sess json NOT NULL, expire timestamp(6) NOT NULL)',
-  )
+  // One process after the other: of two that create a table at the same moment one fails, whatever IF NOT EXISTS
+  // says. Both statements are one transaction.
+  await pool.query(`SELECT pg_advisory_xact_lock(1);
+    CREATE TABLE IF NOT EXISTS session (sid varchar PRIMARY KEY, sess json NOT NULL, expire timestamp(6) NOT NULL)`)
   const store = new PgStore({ pool, pruneSessionInterval: false, errorLog: () => {} })
   return { store, [Symbol.asyncDispose]: () => pool.end() }
 }
