@@ -130,6 +130,7 @@ export class Edit implements Change<void> {
     if (draft === null && text !== null) {
       // Its session was over, and others may renew it: then what its request wanted here is what it goes on from.
       if (outcome === undefined) this.#remember(text)
+      else this.#noteEnd(record, seenAt)
       return
     }
     if (record.kind !== 'stored') return
@@ -161,6 +162,16 @@ export class Edit implements Change<void> {
       revision.expires = Number.NaN
       revision.user = draft?.user
     }
+  }
+
+  /** A login that was signed out before it was stored stays so: what its request saves later on is no new one. */
+  #noteEnd(record: SessionRecord, seenAt: number): void {
+    const { sid, session } = this.#wish
+    if (this.#revision !== undefined || !isLive(session)) return
+    const revision = new Revision(this.#context.sessions, sid, record, seenAt)
+    // It is not what its tombstone says.
+    revision.text = ''
+    attachRevision(session, revision)
   }
 
   #settleTouch(revision: Revision, isWritten: boolean, record: SessionRecord): void {

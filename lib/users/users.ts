@@ -110,26 +110,26 @@ export class Users {
    * `at`, by which a sign-out tells a login that came before it from one that came after.
    */
   async enlist(user: string, sid: string, lifetime: Lifetime): Promise<number> {
-    const index = await this.#change(user, found => list(found, sid, wanted(lifetime, 2)))
+    const index = await this.#change(user, found => list(found, sid, wanted(lifetime, 3)))
     this.#listed.note(sid, { user, until: index.until })
     return index.entries.find(entry => entry.sid === sid)?.at as number
   }
 
   /**
-   * Keeps the index true for a session that lives on: makes it outlive the session, and lists the session
-   * again should the index have been lost. One read now and then, and where the session is to outlive
-   * what is known of the index; a write in half a session's life. Goes on beside the request, whose own work
-   * it is not: a later one makes up for a failure.
+   * Keeps the index true for a session that lives on: makes it outlive the session, by a whole life, since a save that
+   * is told to have failed may have been carried out; and lists the session again should the index have been lost. One
+   * read now and then, and where less is known of the index; a write in half a session's life. Goes on beside the
+   * request, whose own work it is not: a later one makes up for a failure.
    */
   keepListed(user: string | undefined, sid: string, lifetime: Lifetime): void {
     if (user === undefined) return
-    const end = wanted(lifetime, 1)
+    const end = wanted(lifetime, 2)
     const known = this.#listed.find(sid, Math.min(lifetime.left / 100, MAX_SPAN))
     if (known?.user === user && known.until >= end) return
     this.#listed.note(sid, { user, until: end })
     this.#change(user, found => {
-      if (!isListed(found, sid)) return list(found, sid, wanted(lifetime, 2))
-      return found.until >= wanted(lifetime, 1.5) ? found : { ...found, until: wanted(lifetime, 2) }
+      if (!isListed(found, sid)) return list(found, sid, wanted(lifetime, 3))
+      return found.until >= wanted(lifetime, 2.5) ? found : { ...found, until: wanted(lifetime, 3) }
     }).then(
       ({ until }) => this.#listed.note(sid, { user, until }),
       () => this.#listed.forget(sid),
@@ -156,7 +156,8 @@ export class Users {
 
 /** Until when an index is to be kept: for more than one life of the session, so that it is seldom written. */
 function wanted({ left, slack }: Lifetime, lives: number): number {
-  return Math.min(Math.ceil(Date.now() + left * lives + slack), Number.MAX_SAFE_INTEGER)
+  // Where the stored date is over, the session lives on for the rest of the slack.
+  return Math.min(Math.ceil(Date.now() + Math.max(left, 0) * lives + slack), Number.MAX_SAFE_INTEGER)
 }
 
 function check(user: unknown): void {

@@ -161,6 +161,47 @@ describe.skipIf(servers === null)('an active visitor stays signed in', () => {
     expect(await stores.here.get(live.id)).toBeNull()
   })
 
+  test('whom others have kept signed in while the answer to an update is on its way', async () => {
+    vi.useFakeTimers({ toFake: ['Date', 'performance'] })
+    const address = (servers as string).split(',')[0] as string
+    await using proxy = await TcpProxy.start(address)
+    const longer = { timeout: 10_000 }
+    await using stores = new TwoStores({ servers: proxy.address, ...longer }, { servers: address, ...longer })
+    const live = generate(stores.here, 4000)
+    await save(live)
+    const held = proxy.holdFrom(OPCODE.get)
+    const updated = stores.here.update(live.id, data => {
+      Object.assign(data, { n: 1 })
+    })
+    await held
+    vi.advanceTimersByTime(3000)
+    await end(stores.elsewhere, await load(stores.elsewhere, live.id))
+    vi.advanceTimersByTime(2000)
+    await proxy.pass()
+    expect(await updated).toMatchObject({ n: 1 })
+    expect(await stores.stored(live.id)).toEqual({ n: 1 })
+  })
+
+  test.each(['arrives', 'is lost'])(
+    'whose life others have made longer, and no less than he was promised: the reply %s',
+    async how => {
+      const address = (servers as string).split(',')[0] as string
+      await using proxy = await TcpProxy.start(address)
+      await using stores = new TwoStores({ servers: proxy.address }, { servers: address })
+      const sid = await stores.create({ count: 0 })
+      const slow = await load(stores.here, sid)
+      pass(5000)
+      const other = await load(stores.elsewhere, sid)
+      other.cookie.maxAge = MINUTE + 10_000
+      await end(stores.elsewhere, other)
+      pass(30_000)
+      if (how === 'is lost') proxy.loseNextReply('reset')
+      await end(stores.here, slow)
+      expect(await leftOf(stores, sid)).toBe(MINUTE)
+      expect(await stores.elsewhere.get(sid)).toMatchObject({ cookie: { originalMaxAge: MINUTE + 10_000 } })
+    },
+  )
+
   test('who touches while an update is under way', async () => {
     await using stores = start()
     const sid = await stores.create({ count: 0 })

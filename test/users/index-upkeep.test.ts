@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { beforeAll, describe, expect, inject, test } from 'vitest'
+import { beforeAll, describe, expect, inject, onTestFinished, test, vi } from 'vitest'
 import type { MemcachedStore } from '../../lib/index.ts'
 import { OPCODE } from '../support/frames.ts'
 import { TcpProxy } from '../support/proxy.ts'
@@ -44,6 +44,28 @@ const keepers: [string, dated: boolean, keep: (store: MemcachedStore, sid: strin
   ['updated', true, (store, sid) => store.update(sid, () => {})],
 ]
 
+describe.skipIf(memcached === undefined)(
+  'a session whose stored date is over, and late by less than `touchAfter`',
+  () => {
+    const people = peopleOn(memcached)
+
+    test('is listed for as long as it lives', async () => {
+      vi.useFakeTimers({ toFake: ['Date'] })
+      onTestFinished(() => {
+        vi.useRealTimers()
+      })
+      const store = people.another({ touchAfter: 600 })
+      const sid = randomUUID()
+      await store.set(sid, sessionOf(undefined, {}, 300_000))
+      vi.setSystemTime(Date.now() + 400_000)
+      const session = (await store.get(sid)) as AnySession
+      session.user = 'cleo'
+      await store.set(sid, session)
+      expect((await people.index('cleo'))?.until).toBeGreaterThan(Date.now() + 490_000)
+    })
+  },
+)
+
 describe.skipIf(memcached === undefined).each(keepers)('a session that is %s', (_, dated, keep) => {
   const people = peopleOn(memcached)
   const sid = randomUUID()
@@ -58,6 +80,20 @@ describe.skipIf(memcached === undefined).each(keepers)('a session that is %s', (
     const ends = await people.raw.expirations(people.prefix)
     expect(ends.get(people.indexKey('ann'))).toBeGreaterThan(ends.get(`${people.prefix}${sid}`) as number)
     expect(await people.sids('ann')).toEqual([sid])
+  })
+
+  test('keeps it for a life more, by which a save that failed may prolong it', async () => {
+    vi.useFakeTimers({ toFake: ['Date'] })
+    onTestFinished(() => {
+      vi.useRealTimers()
+    })
+    const other = randomUUID()
+    await people.store.set(other, dated ? sessionOf('bob') : withoutDate('bob'))
+    // Just before its end, when the index may have little left.
+    const life = dated ? 60_000 : 86_400_000
+    vi.setSystemTime(Date.now() + life - 3000)
+    await keep(people.another(), other)
+    await until(async () => ((await people.index('bob'))?.until as number) >= Date.now() + 1.9 * life)
   })
 
   test('is listed again when the index was evicted', async () => {

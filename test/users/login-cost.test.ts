@@ -43,7 +43,7 @@ describe.skipIf(memcached === undefined)('the cost of the index', () => {
     await store.set('b', session)
     await store.touch('b', session)
     expect(seen()).toEqual({ get: 1, replace: 1 })
-    await store.touch('b', sessionOf('ann', {}, 90_000))
+    await store.touch('b', sessionOf('ann', {}, 80_000))
     expect(seen()).toEqual({ get: 1, replace: 1 })
     await store.destroy('b')
     expect(seen()).toEqual({ set: 1 })

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
 import type { MemcachedStore } from '../../lib/index.ts'
+import { end, generate, save } from '../overlap/live.ts'
 import { ScriptedApp } from '../overlap/scripted-app.ts'
 import { loaded, Visitor } from '../overlap/visitor.ts'
 import { fewOrMany } from '../support/few-or-many.ts'
@@ -93,6 +94,28 @@ describe.skipIf(memcached === undefined)('signing out everywhere', () => {
     expect(await alive([sid])).toEqual([])
     expect(await people.sids('hal')).toEqual([])
     expect(outcomes).toEqual(['destroyed'])
+  })
+
+  test('holds for what the request of such a login saves later on', async () => {
+    await using proxy = await TcpProxy.start(memcached)
+    const slow = people.another({ servers: proxy.address, timeout: 5000 })
+    await people.login('hedy')
+    await slow.get('warm')
+    const session = Object.assign(generate(slow), { user: 'hedy' })
+    const listed = proxy.holdFrom(OPCODE.replace)
+    const login = save(session)
+    await listed
+    await store.destroyAllOf('hedy')
+    await proxy.pass()
+    await login
+    await save(Object.assign(session, { a: 1 }))
+    await end(slow, session)
+    expect(await alive([session.id])).toEqual([])
+    expect(await people.sids('hedy')).toEqual([])
+    // The next login is another one.
+    const next = Object.assign(generate(slow), { user: 'hedy' })
+    await save(next)
+    expect(await alive([next.id])).toEqual([next.id])
   })
 
   test('comes again over a login that was listed meanwhile', async () => {

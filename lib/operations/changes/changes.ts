@@ -108,7 +108,7 @@ export class Changes implements ChangeQueues {
           plan: { parts: [{ entry, decision }], draft },
           draft,
           over,
-          remaining: error.remaining,
+          error,
         }
         this.#queue(context, sid, this.#busy.get(sid) as Entry | Queue).start(null, lost)
       } else {

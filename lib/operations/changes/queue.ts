@@ -19,7 +19,8 @@ const TICKS = 10
 
 const TOO_MANY = 'Too many overlapping changes of one session: try again'
 const NEEDS_MEMCACHED = '`update` needs memcached, which is away: the backing store alone keeps no others out'
-const UNCLEAR = 'The connection broke while a session was written: whether it was stored is not known'
+const UNCLEAR =
+  'A write was cut off, and others may have changed the session since: whether `update` was stored is not known'
 
 /** A read that waits for the last change that came before it. */
 interface Reader {
@@ -41,8 +42,8 @@ export interface Lost {
   readonly plan: Plan
   readonly draft: Draft
   readonly over: SessionRecord
-  /** Milliseconds of its deadline that are left to find out. */
-  readonly remaining: number
+  /** Tells how long there is to find out. */
+  readonly error: ConnectionLostError
 }
 
 /** Told by a queue. */
@@ -91,7 +92,7 @@ export class Queue {
   /** What was under way has ended, or could not: goes on, with what lies there, if that is known. */
   start(known: SessionRecord | null, lost: Lost | null): void {
     this.#group = this.#group.filter(entry => !entry.isOver)
-    for (const entry of this.#group) this.#limit(entry, lost?.remaining)
+    for (const entry of this.#group) this.#limit(entry, lost?.error.remaining)
     this.#release(({ after }) => after.isOver)
     if (this.#group.length + this.#waiting.length === 0) this.#stop()
     else void this.#work(known, lost)
@@ -150,6 +151,7 @@ export class Queue {
     let known = first
     let lost = unclear
     let seen: SessionRecord | null = null
+    let seenAt = 0
     let listed: string | undefined
     for (let attempt = 0; ; attempt++) {
       if (attempt > 0) {
@@ -162,6 +164,7 @@ export class Queue {
       if (known === null || !known.isCertain) {
         try {
           seen = await this.#look()
+          seenAt = sentAt
           known = seen
           this.#isGuess = false
         } catch (error) {
@@ -178,9 +181,12 @@ export class Queue {
       // The shorter it takes, the less of it is in vain where other processes write, too.
       const plan = await this.#plan(known, MAX_WORK / (attempt + 1))
       const { draft } = plan
-      if (draft === null && (this.#isGuess || (known !== seen && this.#isPast(known)))) {
-        // No write shows whether that is what lies there: who has made the guess may be over, and what has been written
-        // may have been given a longer life since.
+      if (
+        draft === null &&
+        (this.#isGuess || (this.#isPast(known) && (known !== seen || !this.#isPast(known, seenAt))))
+      ) {
+        // No write shows whether that is what lies there: who has made the guess may be over, and what has been written,
+        // or has ended while the answer was on its way, may have been given a longer life since.
         known = null
         continue
       }
@@ -213,16 +219,17 @@ export class Queue {
         known = result
       } catch (error) {
         if (!(error instanceof ConnectionLostError)) throw error
-        lost = { plan, draft, over, remaining: error.remaining }
+        lost = { plan, draft, over, error }
         known = null
       }
     }
   }
 
-  #isPast({ kind, text }: SessionRecord): boolean {
+  /** Is its time over, or was it over by then (`performance.now()`)? */
+  #isPast({ kind, text }: SessionRecord, at?: number): boolean {
     const { codec, expiry } = this.#context
     const session = kind === 'stored' ? codec.decode(text) : null
-    return session !== null && expiry.judge(session) === 'over'
+    return session !== null && expiry.judge(session, at) === 'over'
   }
 
   /** Takes along who came meanwhile, and leaves out who is over, or has tried too often. */
@@ -242,7 +249,7 @@ export class Queue {
   }
 
   /** What became of a write whose reply was lost. */
-  #sortOut({ plan, draft, over }: Lost, known: SessionRecord, seenAt: number): void {
+  #sortOut({ plan, draft, over, error: cause }: Lost, known: SessionRecord, seenAt: number): void {
     // It was not carried out, and cannot be any more: its condition is on a version that will be gone.
     const isUndone = known.isLike(over)
     // Or somebody else has written the same, which is as good, but for what must not be done twice.
@@ -250,7 +257,7 @@ export class Queue {
     const parts = plan.parts.filter(({ entry }) => !entry.isOver && entry.sent !== null)
     if (!isUndone) {
       const unclear = parts.filter(({ entry }) => entry.change.isOnce).map(({ entry }) => entry)
-      fail(unclear, new MemcachedStoreError('ERR_UNAVAILABLE', UNCLEAR))
+      fail(unclear, new MemcachedStoreError('ERR_UNAVAILABLE', UNCLEAR, { cause }))
       if (isDone) this.#settle({ parts, draft }, known, seenAt)
       else for (const { entry } of parts) entry.change.doubted?.(entry.sent as Draft)
     }
