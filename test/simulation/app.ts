@@ -93,7 +93,7 @@ export class App {
 
   /** Counts one up in a session, in a transaction of the store. */
   async count(sid: string): Promise<void> {
-    const operation = this.#history.begin('update', sid, this.#number)
+    const operation = this.#history.begin('update', sid, this.#number, this.clock.skew)
     try {
       const written = await this.store.update(sid, stored => {
         const counted = stored as SessionData & { count?: number }
@@ -133,7 +133,8 @@ export class App {
   #listen(face: Face): void {
     const { get, set, touch, destroy, createSession } = face
     const history = this.#history
-    const begin = (what: Operation['what'], sid: string): Operation => history.begin(what, sid, this.#number)
+    const begin = (what: Operation['what'], sid: string): Operation =>
+      history.begin(what, sid, this.#number, this.clock.skew)
     face.get = (sid, callback) => {
       const operation = begin('get', sid)
       get.call(face, sid, (error, found) => {

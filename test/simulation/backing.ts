@@ -14,6 +14,8 @@ export interface RowChange {
   readonly process: number
   /** When that was made. */
   readonly asked: number
+  /** When its caller heard of it; Infinity until then. */
+  answered: number
   readonly text: string
   /** The date in the cookie it was given; Infinity where that has none. */
   readonly date: number
@@ -41,6 +43,8 @@ export class SimulatedDatabase {
   /** Spans of time in which it was not well. */
   readonly troubles: { from: number; to: number }[] = []
   spoiling: Spoiling | null = null
+  /** Called once, while the next change is on its way. */
+  onChange: (() => void) | null = null
   isUp = true
   readonly #time: VirtualTime
   readonly #random: Random
@@ -108,6 +112,14 @@ export class SimulatedDatabase {
     this.#time.after(this.#delay(), NOBODY, arrive)
   }
 
+  /** A change has left for it. */
+  expectChange(): void {
+    const { onChange } = this
+    if (onChange === null) return
+    this.onChange = null
+    this.#time.after(this.#delay() / 2, NOBODY, onChange)
+  }
+
   find(sid: string): SessionData | null {
     const row = this.#rows.get(sid)
     return row === undefined || row.until <= this.#time.now ? null : JSON.parse(row.text)
@@ -121,7 +133,7 @@ export class SimulatedDatabase {
     sid: string,
     text: string,
     until: number,
-  ): void {
+  ): RowChange {
     const row = this.#rows.get(sid)
     if (what === 'destroy') this.#rows.delete(sid)
     else if (what === 'set') this.#rows.set(sid, { text, until })
@@ -132,6 +144,7 @@ export class SimulatedDatabase {
       what,
       process,
       asked,
+      answered: Number.POSITIVE_INFINITY,
       text,
       date: date == null ? Number.POSITIVE_INFINITY : Date.parse(String(date)),
       until,
@@ -139,6 +152,7 @@ export class SimulatedDatabase {
     const changes = this.changes.get(sid)
     if (changes === undefined) this.changes.set(sid, [change])
     else changes.push(change)
+    return change
   }
 
   #spoil(): Spoiling['when'] | null {
@@ -189,14 +203,19 @@ export class SimulatedBacking extends Store {
     const text = session === null ? '' : JSON.stringify(session)
     const until = session === null ? 0 : Number(session.cookie.expires)
     const asked = this.#time.now
+    let change: RowChange | undefined
+    this.#database.expectChange()
     this.#database.call(
       this.#clock,
       `${what} ${sid} ${text}`,
       () => {
-        this.#database.change(what, this.#process, asked, sid, text, until)
+        change = this.#database.change(what, this.#process, asked, sid, text, until)
         return null
       },
-      done,
+      (error, found) => {
+        if (change !== undefined) change.answered = this.#time.now
+        done(error, found)
+      },
     )
   }
 }

@@ -1,7 +1,7 @@
 import type { RowChange } from './backing.ts'
 import type { Case, Court } from './checks.ts'
 import type { Operation } from './history.ts'
-import type { BackingSetting } from './plan.ts'
+import { type BackingSetting, slackOf } from './plan.ts'
 import { PATHS, PREFIX, userOf } from './session.ts'
 
 /** Of its usual latency, what one call may take. */
@@ -90,7 +90,7 @@ function excuse(
     gone.some(({ from, to }) => from <= until && from <= trouble.to && to + PAID >= trouble.from),
   )
   if (areBothUnwell) return 'memcached and the backing store are in trouble at once'
-  for (const { process, from, to } of gone) {
+  for (const { process, server, from, to } of gone) {
     const end = to + PAID + 2 * backing.timeout
     const alone = operations.filter(
       ({ process: by, what, start, end: over }) =>
@@ -98,7 +98,10 @@ function excuse(
     )
     // Who could not reach it either does not go by it afterwards. But what overlaps meanwhile is not merged.
     const isAware = (other: number, since: number): boolean =>
-      gone.some(outage => outage.process === other && outage.from <= since && outage.to >= from)
+      gone.some(
+        outage =>
+          outage.process === other && outage.server === server && outage.from <= since && outage.to >= from,
+      )
     const isDivided = operations.some(
       ({ process: by, start, end: over }) =>
         by >= 0 &&
@@ -113,9 +116,9 @@ function excuse(
     if (alone.length > 0 && (isDivided || isUndermined))
       return 'one process cannot reach memcached, and another goes by what is there'
   }
-  const late = rows.filter(({ asked, time }) => time - asked > backing.timeout && time <= until)
-  const isForgotten = late.some(({ asked, time }) => {
-    const settled = time + PAID + backing.timeout
+  const late = rows.filter(({ asked, answered, time }) => answered - asked > backing.timeout && time <= until)
+  const isForgotten = late.some(({ asked, answered, time }) => {
+    const settled = answered + PAID + backing.timeout
     return (
       time - asked > plan.setting.tombstone * 1000 ||
       losses.some(loss => loss >= asked && loss <= settled) ||
@@ -126,9 +129,10 @@ function excuse(
     return 'a write of the backing store is carried out after its deadline, and memcached cannot tell'
   }
   const changes = operations.filter(({ what }) => what !== 'get')
+  const missed = [...losses, ...gone.map(outage => outage.from)]
   const isLeftBehind = database.troubles.some(
     ({ from, to }) =>
-      losses.some(loss => loss >= from && loss <= Math.min(to + PAID, until)) &&
+      missed.some(time => time >= from && time <= Math.min(to + PAID, until)) &&
       changes.some(
         change =>
           change.start <= to &&
@@ -137,14 +141,16 @@ function excuse(
       ),
   )
   if (isLeftBehind) {
-    return 'the backing store fails overlapping changes, and memcached loses the session before it is told again'
+    return 'the backing store fails overlapping changes, and memcached is away or loses the session before it is told again'
   }
+  const isTelling = (teller: number, at: number): boolean =>
+    rows.some(({ process, asked, time }) => process === teller && asked <= at && time >= at)
   const isLeftInTheMiddle = gone.some(
     ({ process, from }) =>
       from <= until &&
       changes.some(
         left =>
-          left.process === process &&
+          (left.process === process || isTelling(left.process, from)) &&
           left.start <= from &&
           left.end >= from &&
           changes.some(other => other !== left && other.end >= left.start && other.start <= until),
@@ -154,25 +160,40 @@ function excuse(
   // One that came after its deadline is made up for later on.
   const settling = ({ asked, time }: RowChange): number =>
     LOOK * plan.setting.latency + (time - asked > backing.timeout / 2 ? PAID + backing.timeout : 0)
+  // Who has told it looks when it has answered.
+  const lookedAt = (row: RowChange): number =>
+    (Number.isFinite(row.answered) ? row.answered : row.time) + settling(row)
   const isLostInTheMiddle = losses.some(
     time =>
       time <= until &&
       (changes.some(({ what, start, end }) => what !== 'destroy' && start <= time && end >= time) ||
-        rows.some(row => row.what !== 'destroy' && row.asked <= time && row.time + settling(row) >= time)),
+        rows.some(row => row.what !== 'destroy' && row.asked <= time && lookedAt(row) >= time)),
   )
   return isLostInTheMiddle ? 'memcached loses a session while a change of it is on its way' : undefined
 }
 
+/** Milliseconds of a life that leave room for an item's whole second, where it is not known when it began. */
+const SHORT = 3000
+
 /** The exceptions for a refresh, of which the backing store keeps no more than until when it keeps the session. */
 export function excuseTouch(
-  { database }: Court,
-  { timeline, operations }: Case,
+  { database, plan }: Court,
+  { sid, timeline, operations }: Case,
   { number, leaves, known, start, end }: Operation,
   until: number,
 ): string | undefined {
   if (!PATHS.every(path => leaves?.[path] === known?.base[path])) return undefined
-  if (database.troubles.some(({ from, to }) => from <= end && to >= start))
+  // Or of the one before it, which it goes by as long as that is late by so little.
+  const { touchAfter, ttl } = plan.setting
+  const life = Number(leaves?.life ?? ttl * 1000)
+  const slack = slackOf(touchAfter, life)
+  const isLate = (database.changes.get(sid) ?? []).some(
+    ({ asked, time }) => asked >= start - slack && asked <= end && time > end,
+  )
+  if (isLate || database.troubles.some(({ from, to }) => from <= end && to >= start - slack))
     return 'the backing store cannot be told of a refresh'
+  if (life < SHORT && timeline.losses.some(loss => loss <= until))
+    return 'memcached loses a session of less than three seconds'
   // It may go by what was read before that.
   const since = Math.min(start, known?.readAt ?? start)
   const isGuessed = timeline.losses.some(
@@ -200,11 +221,21 @@ export function excuseUntold({ plan }: Court, { operations }: Case, until: numbe
   return isUntold ? 'what a failed save has left in memcached alone goes with it' : undefined
 }
 
-function outages({ away }: Court['history']): { process: number; from: number; to: number }[] {
+/** One server that one process could not reach. */
+interface Outage {
+  readonly process: number
+  readonly server: string
+  readonly from: number
+  readonly to: number
+}
+
+function outages({ away }: Court['history']): Outage[] {
   return away
     .filter(({ isUp }) => !isUp)
-    .map(({ process, time }) => {
-      const back = away.find(other => other.isUp && other.process === process && other.time >= time)
-      return { process, from: time, to: back?.time ?? Number.POSITIVE_INFINITY }
+    .map(({ process, server, time }) => {
+      const back = away.find(
+        other => other.isUp && other.process === process && other.server === server && other.time >= time,
+      )
+      return { process, server, from: time, to: back?.time ?? Number.POSITIVE_INFINITY }
     })
 }

@@ -2,6 +2,7 @@ import { excuseBacked, excuseTouch, excuseUntold } from './check-backing.ts'
 import { excuse, objection, TOMBSTONE_LOST, type Write, writesOf } from './check-data.ts'
 import type { Case, Court } from './checks.ts'
 import type { Operation } from './history.ts'
+import { slackOf } from './plan.ts'
 import { PATHS } from './session.ts'
 
 /** A session lives for as long as its visitor was promised, and not much longer; and once destroyed never again. */
@@ -43,14 +44,25 @@ export function judgeRefusals(court: Court): void {
 }
 
 function judgeMissing(court: Court, one: Case, read: Operation): void {
-  const { plan, violations, tolerance } = court
+  const { plan, violations, jumps } = court
   const { sid, timeline, operations, endings } = one
   if (endings.some(ending => ending.start <= read.end)) return
   for (const promise of operations) {
     if (promise.what !== 'set' && promise.what !== 'touch') continue
     if (promise.calls === 0 || promise.error !== undefined || promise.end > read.start) continue
     const expires = expiresOf(plan.setting.ttl, promise)
-    if (expires - 2 * tolerance <= read.end) continue
+    // A date is over earlier by a clock that is further ahead, of who reads it or has written what lies there; a backing
+    // store, which gives each a date, goes by the world's.
+    const writers = operations.filter(({ what, start }) => what !== 'get' && start <= read.end)
+    const clocks = [
+      ...(promise.expires === null ? [] : [read, ...writers].map(({ skew }) => skew)),
+      ...(plan.setting.backing === null ? [] : [0]),
+    ]
+    const ahead = Math.max(0, ...clocks.map(clock => clock - promise.skew))
+    // Somebody may have renewed it while the answer was on its way.
+    const by = timeline.isOver(read.start, read.end) ? read.end : read.start
+    const left = expires - ahead - by
+    if (left <= jumps) continue
     const { readAt } = promise.known as { readAt: number }
     if (timeline.accidents.some(time => time >= readAt && time <= read.end)) continue
     if (timeline.isOver(readAt, promise.end)) continue
@@ -67,7 +79,7 @@ function judgeMissing(court: Court, one: Case, read: Operation): void {
       continue
     }
     violations.push(
-      `lost: ${sid} is not there, ${Math.round(expires - read.end)} ms before the time ` +
+      `lost: ${sid} is not there, ${Math.round(left)} ms before the time ` +
         `that operation ${promise.number} (${promise.what}) promised`,
     )
     return
@@ -96,8 +108,10 @@ function isShortened(
     (other.error !== undefined || other.end >= readAt) &&
     other.start <= read.end &&
     other.leaves?.life !== other.known?.base.life &&
+    // A longer one keeps the date that the shorter one promised, unless it is over when it is stored.
+    (!(Number(other.leaves?.life) > Number(promise.leaves?.life)) || expiresOf(ttl, other) <= other.end) &&
     other !== promise &&
-    expiresOf(ttl, other) < expires
+    (expiresOf(ttl, other) < expires || expiresOf(ttl, other) + other.skew < expires + promise.skew)
   )
 }
 
@@ -157,7 +171,14 @@ function latestEnd(court: Court, one: Case, writes: readonly Write[], read: Oper
   // What was asked of the backing store in time may come later, and lie in memcached for a while.
   const late = setting.backing === null ? 0 : 3000 + 70 * setting.backing.latency
   // What it does not know the end of the store gives a whole life, once somebody writes it.
-  const isUnsure = setting.backing !== null && one.operations.some(({ what }) => what === 'update')
+  const isUnsure =
+    setting.backing !== null &&
+    one.operations.some(
+      ({ what, known, end }) =>
+        what === 'update' ||
+        (what === 'set' &&
+          one.timeline.losses.some(loss => loss >= (known?.readAt ?? 0) && loss <= Math.min(end, read.end))),
+    )
   if (setting.maxAge !== null && !isUnsure) return latest + late
   const life = setting.ttl * 1000
   const slack = slackOf(setting.touchAfter, life)
@@ -169,11 +190,6 @@ function latestEnd(court: Court, one: Case, writes: readonly Write[], read: Oper
   }
   for (const { until } of court.database.changes.get(one.sid) ?? []) latest = Math.max(latest, until + late)
   return latest
-}
-
-/** Milliseconds by which what is stored may lag. */
-export function slackOf(touchAfter: number | undefined, life: number): number {
-  return touchAfter === undefined ? Math.min(life / 100, 300_000) : touchAfter * 1000
 }
 
 function expiresOf(ttl: number, { expires, start }: Operation): number {

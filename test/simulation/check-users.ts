@@ -1,8 +1,13 @@
+import { Keys } from '../../lib/storage/keys.ts'
 import { excuseListed, excuseUntold } from './check-backing.ts'
-import { TOMBSTONE_LOST, writesOf } from './check-data.ts'
+import { TOMBSTONE_LOST, type Write, writesOf } from './check-data.ts'
 import type { Case, Court } from './checks.ts'
 import type { Operation } from './history.ts'
-import { userOf } from './session.ts'
+import { PREFIX, userOf } from './session.ts'
+
+const KEYS = new Keys(PREFIX)
+/** Milliseconds for which a session is listed that is not the user's yet. */
+const GRACE = 300_000
 
 /** A user's sessions are listed, all of them; and a sign-out everywhere ends each that began before it. */
 export function judgeUsers(court: Court): void {
@@ -34,18 +39,24 @@ function judgeListing(court: Court, listing: Operation, sids: readonly string[])
       const exception = excuseListed(court, one, user, listing.end) ?? excuseUntold(court, one, listing.end)
       if (exception !== undefined) court.exceptions.push(exception)
       else if (isIndexLost(court)) court.exceptions.push("a user's index is lost by the server")
+      else if (isLongAgo(one, user)) court.exceptions.push('a clock is minutes behind at a login')
       else court.violations.push(`unlisted: ${sid} lives, and is not among the sessions of ${user}`)
     }
     if (before === undefined || was === user || is === user || !sids.includes(sid)) continue
-    // Reads that failed may have left out a whole login.
+    // Reads that failed may have left out a whole login; and a login that failed may be carried out later on.
     const isBetween = operations.some(
-      ({ leaves, start, end }) =>
-        userOf(leaves ?? {}) === user && end >= before.start && start <= listing.end,
+      ({ leaves, start, end, error }) =>
+        userOf(leaves ?? {}) === user && (end >= before.start || error !== undefined) && start <= listing.end,
     )
     if (!isBetween) {
       court.violations.push(`listed: ${sid} is none of the sessions of ${user}, and listed as one`)
     }
   }
+}
+
+/** Was it listed with a time by which its login cannot be on its way any more? */
+function isLongAgo({ operations }: Case, user: string): boolean {
+  return operations.some(({ leaves, skew }) => userOf(leaves ?? {}) === user && skew <= -GRACE)
 }
 
 /** The latest date that a request has given this session. */
@@ -60,7 +71,7 @@ function judgeSignOut(court: Court, one: Case, ending: Operation): void {
   for (const read of one.operations) {
     if (read.what !== 'get' || read.start < ending.end || userOf(read.leaves ?? {}) !== ending.sid) continue
     const logins = writes.filter(({ path, value }) => path === 'user' && value === read.leaves?.user)
-    if (logins.length === 0 || logins.some(({ end }) => end >= ending.start)) continue
+    if (logins.length === 0 || logins.some(login => isAfter(court, one, login, ending))) continue
     const exception = excuseListed(court, one, ending.sid, read.end)
     if (exception !== undefined) {
       court.exceptions.push(exception)
@@ -79,6 +90,22 @@ function judgeSignOut(court: Court, one: Case, ending: Operation): void {
       return
     }
   }
+}
+
+/** May this login have come after the sign-out began? Not where it was listed by then: its own write comes last. */
+function isAfter(
+  { servers }: Court,
+  { sid }: Case,
+  { start, end }: Write,
+  { sid: user, ...ending }: Operation,
+): boolean {
+  if (end < ending.start) return false
+  const indexes = servers.flatMap(server => server.changes.get(KEYS.ofUser(user)) ?? [])
+  // Once more, where it did not hear whether it is.
+  const listed = indexes.findLast(
+    ({ time, value }) => time >= start && time <= end && String(value).includes(`"${sid}"`),
+  )
+  return listed === undefined || listed.time >= ending.start
 }
 
 function isIndexLost({ plan, servers }: Court): boolean {

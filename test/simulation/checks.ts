@@ -34,6 +34,8 @@ export interface Court extends Verdict {
   readonly cases: ReadonlyMap<string, Case>
   /** Milliseconds by which a process's clock differs from the world's at most. */
   readonly tolerance: number
+  /** Milliseconds of that by which clocks were set while all this happened. */
+  readonly jumps: number
 }
 
 /** A clock that is set by more than this is a fault of its own, of sessions without a date. */
@@ -45,7 +47,8 @@ export function judge(
   servers: readonly SimulatedServer[],
   database: SimulatedDatabase,
 ): Verdict {
-  const tolerance = toleranceOf(plan)
+  const jumps = jumpsOf(plan)
+  const tolerance = Math.max(0, ...plan.setting.skews.map(Math.abs)) + jumps
   const court: Court = {
     plan,
     history,
@@ -53,6 +56,7 @@ export function judge(
     database,
     cases: casesOf(plan, history, servers, database, tolerance),
     tolerance,
+    jumps,
     violations: [],
     exceptions: [],
   }
@@ -68,11 +72,9 @@ export function judge(
   return court
 }
 
-function toleranceOf({ setting, faults }: Plan): number {
+function jumpsOf({ faults }: Plan): number {
   const jumps = faults.map(fault => (fault.fault === 'clock' ? Math.abs(fault.by) : 0))
-  const small = jumps.filter(jump => jump < SMALL_JUMP)
-  const skew = Math.max(0, ...setting.skews.map(Math.abs))
-  return skew + small.reduce((sum, jump) => sum + jump, 0) + 1
+  return jumps.filter(jump => jump < SMALL_JUMP).reduce((sum, jump) => sum + jump, 1)
 }
 
 function casesOf(

@@ -19,9 +19,15 @@ export function strike(
     if (clock !== undefined) clock.skew += fault.by
     return
   }
+  const flush = (): void => {
+    for (const server of servers) for (const key of server.keys) server.evict(key)
+  }
   switch (fault.fault) {
     case 'flush':
-      for (const server of servers) for (const key of server.keys) server.evict(key)
+      flush()
+      return
+    case 'flush at a change':
+      database.onChange = flush
       return
     case 'backing down':
       database.stop(fault.lasts)

@@ -22,6 +22,8 @@ export interface Operation {
   /** The session's id; a user's name where the operation is about a user. */
   readonly sid: string
   readonly process: number
+  /** Milliseconds that its process's clock was ahead of the world's as it began. */
+  readonly skew: number
   readonly start: number
   /** Infinity while it has not ended. */
   end: number
@@ -67,6 +69,14 @@ export interface Section {
   lostAt: number
 }
 
+/** A process has marked a server down, or up again. */
+export interface ReachChange {
+  readonly time: number
+  readonly process: number
+  readonly server: string
+  readonly isUp: boolean
+}
+
 /** All that happened to those who use the store. */
 export class History {
   readonly operations: Operation[] = []
@@ -75,8 +85,7 @@ export class History {
   readonly refusals: Refusal[] = []
   /** When a process lost a connection with a request on it, whose outcome it does not know. */
   readonly doubts: { readonly time: number; readonly process: number }[] = []
-  /** When a process marked a server down, or up again. */
-  readonly away: { readonly time: number; readonly process: number; readonly isUp: boolean }[] = []
+  readonly away: ReachChange[] = []
   /** What was thrown where nobody catches. */
   readonly thrown: unknown[] = []
   readonly #now: () => number
@@ -85,12 +94,13 @@ export class History {
     this.#now = now
   }
 
-  begin(what: Operation['what'], sid: string, process: number): Operation {
+  begin(what: Operation['what'], sid: string, process: number, skew = 0): Operation {
     const operation: Operation = {
       number: this.operations.length,
       what,
       sid,
       process,
+      skew,
       start: this.#now(),
       end: Number.POSITIVE_INFINITY,
       error: undefined,

@@ -23,11 +23,14 @@ export const MUTANTS: readonly Mutant[] = [
     'const data = mergeFrom(bases, mine, theirs) as SessionData',
     'const data = mine',
   ]),
-  plain('merges from what was read alone, though an earlier save may be stored', [
-    EDIT,
-    '[revision.text, ...this.#tried().map(({ text }) => text)]',
-    '[revision.text]',
-  ]),
+  at(
+    56_937,
+    plain('merges from what was read alone, though an earlier save may be stored', [
+      EDIT,
+      '[revision.text, ...this.#tried().map(({ text }) => text)]',
+      '[revision.text]',
+    ]),
+  ),
   plain('forgets what a failed save may have stored', [
     EDIT,
     'revision.attempts = [...revision.attempts, this.#attempt(revision, sent)].slice(-MAX_ATTEMPTS)',
@@ -92,14 +95,19 @@ export const MUTANTS: readonly Mutant[] = [
     'next.cookie = isMerged ? merged : ',
     'next.cookie = true ? cookie : ',
   ]),
-  plain('moves a date back', [
+  plain('takes the date of who saves last', [
+    'session/cookie.ts',
+    'return dateOf(theirs) > dateOf(mine) ? theirs : mine',
+    'return mine',
+  ]),
+  plain('moves a date back where its clock is behind', [
     EDIT,
     'if (lifetime.expires === undefined || !(expires > lifetime.expires)) return false',
     'return false',
   ]),
   plain('lets a longer life end before a date that was promised', [
     'session/cookie.ts',
-    'return isLonger && isEarlier ? { originalMaxAge, expires: promised.expires } : life',
+    'return isLonger && isEarlier && isRefreshed ? { originalMaxAge, expires: promised.expires } : life',
     'return life',
   ]),
   plain('judges a date by when the answer came', [
@@ -107,6 +115,14 @@ export const MUTANTS: readonly Mutant[] = [
     'askedAt === undefined ? 0 : Math.floor(performance.now() - askedAt)',
     '0',
   ]),
+  at(
+    40_000_089_949,
+    plain('takes a session for over that has ended while the answer was on its way', [
+      QUEUE,
+      '(known !== seen || !this.#isPast(known, seenAt))',
+      'known !== seen',
+    ]),
+  ),
   plain('writes on what was read, though it may have been renewed since', [
     EDIT,
     'return this.#isOver(revision, lifetime) ? null : revision.record',
@@ -140,15 +156,26 @@ export const MUTANTS: readonly Mutant[] = [
     'isDone(await this.#putOver(sid, text, milliseconds, lease))',
     'isDone(await this.#putOver(sid, text, milliseconds, SessionRecord.UNKNOWN))',
   ]),
-  backed('leaves a lease to who asked too early', [
-    BACKED,
-    'if (isLease(seen)) return (await this.#endLease(sid, record, seen)) === null ? record : null',
-    'if (isLease(seen)) return null',
-  ]),
+  at(
+    79_895,
+    backed('leaves a lease to who asked too early', [
+      BACKED,
+      'if ((await this.#endLease(sid, record, seen)) !== null) return null',
+      'return null',
+    ]),
+  ),
+  at(
+    20_000_003_283,
+    backed('stores once more what it has written, where somebody else has ended a lease', [
+      BACKED,
+      'if ((await this.#endLease(sid, record, seen)) !== null) return null',
+      'return (await this.#endLease(sid, record, seen)) === null ? record : null',
+    ]),
+  ),
   backed('does not bury again what was destroyed', [
     BACKED,
-    "if (record.kind === 'destroyed') return (await this.#bury(sid, record.text, seen)) ?? record",
-    '',
+    "return record.kind === 'destroyed' ? ((await this.#bury(sid, record.text, seen)) ?? record) : seen",
+    'return seen',
   ]),
   backed('takes a session for written that memcached lost in between', [
     BACKED,
@@ -175,6 +202,14 @@ export const MUTANTS: readonly Mutant[] = [
     'if (error instanceof ConnectionLostError) await this.#sortOut(sid)',
     '',
   ]),
+  at(
+    100_000_916_655,
+    backed('leaves a write to itself whose look was lost, too', [
+      BACKED,
+      'if (!(error instanceof ConnectionLostError)) return',
+      'return',
+    ]),
+  ),
   backed('forgets what it owes', ['backing/debts.ts', 'this.#debts.set(id, debt)', '']),
   at(
     12_000_011_470,
@@ -193,6 +228,15 @@ export const MUTANTS: readonly Mutant[] = [
       'return false',
     ],
   ),
+  at(
+    90_000_012_411,
+    backed('is out of debt for what it is still storing', [
+      BACKED,
+      '} finally {\n      // Memcached may be back by now, and have been brought what was there before.\n' +
+        "      this.#debts.owe(sid, { kind: 'changed' })",
+      '} finally {',
+    ]),
+  ),
   backed('takes a call that ends late for never carried out', [
     BACKED,
     "const onLate = (): void => this.#debts.owe(sid, { kind: 'behind' })",
@@ -208,6 +252,43 @@ export const MUTANTS: readonly Mutant[] = [
     'return !this.#suspicion.isEmpty && this.#suspicion.falls(this.#front.addressOf(sid))',
     'return false',
   ]),
+  at(
+    100_000_503_707,
+    backed('does not notice an outage that a lock meets', [
+      'backing/watched-records.ts',
+      'this.#suspicion.note(this.#front.addressOf(name), error)',
+      '',
+    ]),
+  ),
+  backed('takes what a server has that was away for the same as what the backing store has', [
+    BACKED,
+    'return isOwed ? stored.text === record.text : this.#shelf.isUpToDate(record.text, stored.text)',
+    'return true',
+  ]),
+  at(
+    110_000_186_289,
+    backed('promises a date that memcached may have alone', [
+      BACKED,
+      "this.#debts.owe(sid, { kind: 'behind' })\n      return null",
+      'return null',
+    ]),
+  ),
+  at(
+    110_000_404_193,
+    backed('takes what a login that was signed out saves again for another one', [
+      EDIT,
+      'else this.#noteEnd(record, seenAt)',
+      '',
+    ]),
+  ),
+  at(
+    110_000_026_999,
+    backed('forgets an index before a session that its date is late for', [
+      'users/users.ts',
+      'Math.max(left, 0) * lives',
+      'left * lives',
+    ]),
+  ),
   backed('refuses a request on account of its own failed save', [
     EDIT,
     'return sent === stored || this.#context.codec.isRefresh(sent, stored)',

@@ -41,7 +41,7 @@ export type Fault =
       readonly what: 'write' | 'any'
     }
   | { readonly at: number; readonly fault: 'clock'; readonly process: number; readonly by: number }
-  | { readonly at: number; readonly fault: 'flush' }
+  | { readonly at: number; readonly fault: 'flush' | 'flush at a change' }
   | { readonly at: number; readonly fault: 'backing down' | 'backing hangs'; readonly lasts: number }
   | {
       readonly at: number
@@ -74,6 +74,11 @@ export interface Setting {
   readonly backing: BackingSetting | null
 }
 
+/** Milliseconds by which what is stored may lag. */
+export function slackOf(touchAfter: number | undefined, life: number): number {
+  return touchAfter === undefined ? Math.min(life / 100, 300_000) : touchAfter * 1000
+}
+
 export interface BackingSetting {
   /** Milliseconds, one way. */
   readonly latency: number
@@ -95,6 +100,8 @@ export const LEAVES = ['a', 'b', 'n.x', 'n.y', 'n.m.z'] as const
 export type Leaf = (typeof LEAVES)[number]
 
 const LIVES_APART = 110
+/** So many have sessions. */
+const MAX_BROWSERS = 2
 export const USERS = ['ann', 'bob'] as const
 
 export interface World {
@@ -109,7 +116,49 @@ export function draw(seed: number, { isBacked = false, protocol = 'binary' }: Wo
   const setting = { ...drawSetting(random), protocol }
   const visits = drawVisits(random, setting)
   const plan = { seed, setting, visits, faults: drawFaults(random, setting, visits) }
-  return isBacked ? withBacking(plan) : plan
+  const more = withSignOut(withLastMoments(plan))
+  return isBacked ? withBacking(more) : more
+}
+
+/** A sign-out everywhere by somebody without a session, while a login is under way: with chance of its own. */
+function withSignOut(plan: Plan): Plan {
+  const { setting, visits } = plan
+  const random = new Random(plan.seed ^ 0x3c6ef372)
+  if (!setting.hasUsers || !random.chance(0.15)) return plan
+  const logins = visits.flatMap(({ at, steps }) =>
+    steps.flatMap(step => (step.do === 'login' ? [{ at, user: step.user }] : [])),
+  )
+  if (logins.length === 0) return plan
+  const { at, user } = random.pick(logins)
+  const moment = at + random.between(0, 8) * setting.latency
+  const process = random.whole(0, setting.skews.length - 1)
+  const steps: Step[] = [{ do: 'sign out everywhere', user, exceptOwn: false }]
+  return withVisits(plan, [come(moment, process, MAX_BROWSERS, steps)])
+}
+
+/** A request that goes on after an error, and lets others in. */
+function come(moment: number, process: number, browser: number, steps: readonly Step[]): Visit {
+  return { at: Math.round(moment * 10) / 10, process, browser, steps, goesOn: true, isExclusive: false }
+}
+
+function withVisits(plan: Plan, more: readonly Visit[]): Plan {
+  return { ...plan, visits: [...plan.visits, ...more].sort((one, other) => one.at - other.at) }
+}
+
+/** Requests that come when a session is about to end, with chance of their own. */
+function withLastMoments(plan: Plan): Plan {
+  const { setting, visits } = plan
+  const random = new Random(plan.seed ^ 0x68e31da4)
+  if (setting.maxAge === null || setting.maxAge > 10_000 || !random.chance(0.15)) return plan
+  const { at, browser } = random.pick(visits)
+  const late = Array.from({ length: 2 }, (): Visit => {
+    const moment = at + (setting.maxAge ?? 0) + random.between(-10, 6) * setting.latency
+    const process = random.whole(0, setting.skews.length - 1)
+    const isShort = random.chance(0.5)
+    const steps: Step[] = isShort ? [] : [{ do: 'pause', milliseconds: drawPause(random, setting) }]
+    return come(moment, process, browser, steps)
+  })
+  return withVisits(plan, late)
 }
 
 /** Chance of its own, so that a seed is the same history with and without it. */
@@ -151,7 +200,63 @@ function withBacking({ seed, setting, visits, faults }: Plan): Plan {
   })
   // A process whose clock is an hour behind tells a database dates that are over: as with that store alone.
   const usual = faults.filter(fault => fault.fault !== 'clock' || Math.abs(fault.by) < 1000)
-  return { seed, setting: { ...setting, backing }, visits, faults: [...usual, ...more] }
+  const all = [...usual, ...more, ...drawLosses(seed, visits)]
+  return withFailedSave(withOutage({ seed, setting: { ...setting, backing }, visits, faults: all }))
+}
+
+/** Memcached loses everything while the backing store is told of a change: with chance of its own, too. */
+function drawLosses(seed: number, visits: readonly Visit[]): Fault[] {
+  const random = new Random(seed ^ 0x1b873593)
+  if (!random.chance(0.15)) return []
+  const endings = visits.filter(({ steps }) =>
+    steps.some(step => step.do === 'logout' || step.do === 'regenerate'),
+  )
+  const { at } = random.pick(endings.length > 0 && random.chance(0.5) ? endings : visits)
+  return [{ at, fault: 'flush at a change' }]
+}
+
+/** One process changes a session while memcached is away, and another that has met that outage reads it afterwards. */
+function withOutage(plan: Plan): Plan {
+  const { setting, visits, faults } = plan
+  const random = new Random(plan.seed ^ 0x510e527f)
+  if (!random.chance(0.1)) return plan
+  const { at, browser } = random.pick(visits)
+  const begin = at + random.whole(20, 500)
+  const lasts = random.pick([1000, 2500])
+  const fault: Fault = random.chance(0.5)
+    ? { at: begin, fault: 'restart', server: 0, isWarm: true, away: lasts }
+    : { at: begin, fault: 'freeze', server: 0, lasts }
+  const [one, other] = [random.whole(0, setting.skews.length - 1), random.whole(0, setting.skews.length - 1)]
+  const more = [
+    come(begin + random.between(0, lasts), one, browser, [
+      { do: 'set', leaf: random.pick(LEAVES), value: 'alone' },
+    ]),
+    come(begin + random.between(0, lasts), other, browser, []),
+    come(begin + lasts + random.between(0, 1500), other, browser, []),
+  ]
+  return withVisits({ ...plan, faults: [...faults, fault] }, more)
+}
+
+/** A save is stored, and told to have failed; memcached loses it, and its request saves once more. */
+function withFailedSave(plan: Plan): Plan {
+  const { setting, visits, faults } = plan
+  const random = new Random(plan.seed ^ 0x1f83d9ab)
+  if (!random.chance(0.1)) return plan
+  const last = visits.at(-1) as Visit
+  const at = last.at + random.whole(50, 500)
+  const leaf = random.pick(LEAVES)
+  const milliseconds = Math.round(random.between(0.2, 0.9) * Math.min(setting.ttl, 10) * 1000)
+  const process = random.whole(0, setting.skews.length - 1)
+  const more = come(at, process, last.browser, [
+    { do: 'set', leaf, value: 'failed' },
+    { do: 'save' },
+    { do: 'pause', milliseconds },
+    random.chance(0.5) ? { do: 'delete', leaf } : { do: 'set', leaf, value: 'saved' },
+    { do: 'save' },
+  ])
+  const fault: Fault = { at, fault: 'backing fails', calls: 1, when: 'after' }
+  const loss: Fault = { at: at + Math.round(milliseconds / 2), fault: 'flush' }
+  return withVisits({ ...plan, faults: [...faults, fault, loss] }, [more])
 }
 
 function drawSetting(random: Random): Omit<Setting, 'protocol'> {

@@ -2,12 +2,11 @@ import type { Store } from 'express-session'
 import type { MemcachedNode } from '../../lib/memcached/node.ts'
 import { App } from './app.ts'
 import { SimulatedBacking, SimulatedDatabase } from './backing.ts'
-import { slackOf } from './check-life.ts'
 import { judge, type Verdict } from './checks.ts'
 import { strike } from './faults.ts'
-import { History } from './history.ts'
+import { History, type Operation } from './history.ts'
 import { SimulatedNode } from './node.ts'
-import { type BackingSetting, type Plan, type Setting, USERS } from './plan.ts'
+import { type BackingSetting, type Plan, type Setting, slackOf, USERS } from './plan.ts'
 import { Random } from './random.ts'
 import { SimulatedServer } from './server.ts'
 import { Story } from './story.ts'
@@ -91,7 +90,7 @@ async function happen(
           else down.add(server)
           const after = down.size === servers.length
           if (before !== after) onChange(!after)
-          history.away.push({ time: time.now, process: number, isUp })
+          history.away.push({ time: time.now, process: number, server: server.name, isUp })
         }
         const { latency, timeout, protocol } = setting
         const onDoubt = (): unknown => history.doubts.push({ time: time.now, process: number })
@@ -152,6 +151,7 @@ async function happen(
   /** Both sides are well again, and what they owe each other is paid; then memcached may lose everything. */
   async function recover({ timeout, isWiped }: BackingSetting): Promise<void> {
     database.spoiling = null
+    database.onChange = null
     const well = time.now + 2 * timeout + 15_000
     await time.run(() => time.now >= well)
     if (!isWiped) return
@@ -169,6 +169,7 @@ async function happen(
       // What is still on its way arrives.
       await time.pause(50 * setting.latency)
       await lookAtAll()
+      const looks = Promise.all(promisesOf(history).map(lookBeforeItsEnd))
       if (setting.hasUsers) {
         await listAll()
         // An index has to last for as long as its sessions.
@@ -176,6 +177,7 @@ async function happen(
         await lookAtAll()
         await listAll()
       }
+      await looks
       await Promise.all(others.map(app => close(app)))
       if (setting.ttl <= 60) {
         await time.pause(lastDate(history, setting) - time.now)
@@ -189,6 +191,15 @@ async function happen(
     }
     const lookAtAll = (): Promise<unknown> =>
       Promise.all(Array.from({ length: ids }, (_, id) => read(`session-${id}`)))
+    /** By the process that has promised it, whose clock it goes by. */
+    const lookBeforeItsEnd = async ({ sid, process, expires }: Operation): Promise<void> => {
+      const wait = (expires ?? 0) - 4 * setting.latency - time.now
+      if (wait < 0 || wait > MAX_TIME) return
+      const { clock, store } = others[process] as App
+      await new Promise<void>(resolve => {
+        time.after(wait, clock, () => store.get(sid, () => resolve()))
+      })
+    }
     const read = (sid: string): Promise<void> =>
       new Promise(resolve => observer.store.get(sid, () => resolve()))
     const close = async (app: App): Promise<void> => {
@@ -203,6 +214,13 @@ async function happen(
 
   const verdict = judge(plan, history, servers, database)
   return { verdict, history, servers, story: story?.toString() ?? '' }
+}
+
+/** Those that have told a visitor a date. */
+function promisesOf({ operations }: History): Operation[] {
+  return operations.filter(
+    ({ what, calls, error }) => (what === 'set' || what === 'touch') && calls === 1 && error === undefined,
+  )
 }
 
 /** Milliseconds of the world at which the last session's time is over, whatever was promised. */

@@ -67,6 +67,8 @@ function describeFault(fault: Fault): string {
       )
     case 'flush':
       return 'memcached loses everything'
+    case 'flush at a change':
+      return 'memcached loses everything when the database is told of the next change'
     case 'backing down':
       return `the database is away for ${fault.lasts} ms`
     case 'backing hangs':
