@@ -1,6 +1,7 @@
 import { closedError, MemcachedStoreError } from '../errors.ts'
 import { isBinaryOnly } from './binary/binary-statistics.ts'
 import type { Target } from './exchange.ts'
+import { untilGrown } from './growth.ts'
 import { readStatistics } from './read-statistics.ts'
 import type { Statistics } from './statistics.ts'
 import { readTextStatistics } from './text/text-statistics.ts'
@@ -53,8 +54,9 @@ export class Inspector {
       heard = true
       options.progress?.(keys)
     }
+    const ready = (patience: number): Promise<void> => untilGrown(this.#target, patience, options.signal)
     try {
-      await walk(this.#target, { ...options, progress })
+      await walk(this.#target, { ...options, progress, ready })
     } catch (error) {
       options.signal.throwIfAborted()
       // Silent, or closed without a word: it was cut, or it does not understand the text protocol, or the command.

@@ -20,6 +20,8 @@ export interface WalkOptions {
   readonly take: (item: ListedItem) => void
   /** Called now and then with how many keys, of anybody, have been passed since it was called last. */
   readonly progress?: ((keys: number) => void) | undefined
+  /** Waited for before each try to walk a hash table; gets the time until which others are waited for. */
+  readonly ready?: ((patience: number) => Promise<void>) | undefined
   readonly signal: AbortSignal
 }
 
@@ -65,6 +67,7 @@ export async function walk(target: Target, options: WalkOptions): Promise<void> 
   const patience = performance.now() + MAX_BUSY
   let command = 'hash'
   for (;;) {
+    if (command === 'hash') await options.ready?.(patience)
     const answer = await dump(target, command, options)
     // The second is said by later versions while their hash table grows.
     if (/^(BUSY|ERROR locked)/.test(answer)) {
