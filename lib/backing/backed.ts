@@ -1,5 +1,5 @@
 import { ConnectionLostError, MemcachedStoreError } from '../errors.ts'
-import { SessionRecord } from '../storage/record.ts'
+import { SessionRecord, type Text, textOf } from '../storage/record.ts'
 import type { RecordCallback } from '../storage/storage.ts'
 import { type BackingCounts, BackingError } from './backing-store.ts'
 import { type Debt, Debts } from './debts.ts'
@@ -77,8 +77,8 @@ export class Backed implements Front {
     })
   }
 
-  write(sid: string, text: string, milliseconds: number, over: SessionRecord, done: RecordCallback): void {
-    settle(this.#write(sid, text, milliseconds, over), done)
+  write(sid: string, text: Text, milliseconds: number, over: SessionRecord, done: RecordCallback): void {
+    settle(this.#write(sid, textOf(text), milliseconds, over), done)
   }
 
   writeTombstone(sid: string, revokedAt: string, over: SessionRecord, done: RecordCallback): void {

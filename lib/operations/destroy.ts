@@ -12,7 +12,7 @@ class Destruction implements Change<void> {
   readonly #decision: Decision<void>
 
   constructor(revokedAt: string) {
-    this.#decision = { draft: { ...GONE, text: revokedAt, isBlind: true } }
+    this.#decision = { draft: { ...GONE, content: revokedAt, isBlind: true } }
   }
 
   apply(): Decision<void> {

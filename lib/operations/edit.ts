@@ -6,7 +6,7 @@ import { lifeChanged, mergeCookies } from '../session/cookie.ts'
 import { expiresOf, type Lifetime } from '../session/expiry.ts'
 import { mergeFrom, same } from '../session/merge.ts'
 import { type Attempt, attachRevision, lookAtCookie, Revision, revisionOf } from '../session/revision.ts'
-import { SessionRecord } from '../storage/record.ts'
+import { SessionRecord, type Text, textOf } from '../storage/record.ts'
 import { knownUser, userOf } from '../users/user-of.ts'
 import { type Change, type Decision, type Draft, GONE } from './changes/change.ts'
 import type { Context } from './context.ts'
@@ -25,7 +25,7 @@ export interface Wish {
   readonly sid: string
   readonly session: SessionData
   /** What it wants to be stored; null for the data that is. */
-  readonly text: string | null
+  readonly content: Text | null
   readonly lifetime: Lifetime
   readonly originalMaxAge: unknown
   /** Whose session it is with this text; undefined where it is nobody's, or without the option `userOf`. */
@@ -59,7 +59,7 @@ export class Edit implements Change<void> {
   constructor(context: Context, wish: Wish) {
     this.#context = context
     this.#wish = wish
-    this.#cookie = wish.text === null ? plain(wish.session.cookie) : undefined
+    this.#cookie = wish.content === null ? plain(wish.session.cookie) : undefined
   }
 
   /** What the request knows: the saves before this one have left it. Undefined for a session that this store has not read. */
@@ -70,9 +70,9 @@ export class Edit implements Change<void> {
 
   get guess(): SessionRecord | null {
     const revision = this.#revision
-    const { lifetime, text, user } = this.#wish
+    const { lifetime, content, user } = this.#wish
     if (revision === undefined) {
-      if (text === null) return null
+      if (content === null) return null
       // What was listed may have been signed out since: then its tombstone refuses it.
       return user === undefined ? SessionRecord.UNKNOWN : SessionRecord.MISSING
     }
@@ -98,7 +98,7 @@ export class Edit implements Change<void> {
       revision !== undefined &&
       current === revision.record &&
       revision.isCurrent &&
-      this.#wish.text !== null &&
+      this.#wish.content !== null &&
       !this.#goesBack(revision)
     ) {
       return this.#store(false)
@@ -106,10 +106,10 @@ export class Edit implements Change<void> {
     if (current.kind === 'destroyed') return this.#afterLogout(current)
     const theirs = living(this.#context, this.#wish.sid, current)
     if (theirs !== null) {
-      if (revision !== undefined || this.#wish.text === null) return this.#merge(current, theirs)
+      if (revision !== undefined || this.#wish.content === null) return this.#merge(current, theirs)
       return this.#store(this.#wish.user === undefined)
     }
-    if (this.#wish.text === null) return NOTHING
+    if (this.#wish.content === null) return NOTHING
     if (revision === undefined || current.kind === 'corrupt') return this.#store(false)
     return this.#afterLoss(revision)
   }
@@ -126,10 +126,10 @@ export class Edit implements Change<void> {
   }
 
   settled({ draft, outcome }: Decision<void>, record: SessionRecord, seenAt: number): void {
-    const { sid, session, text, lifetime, originalMaxAge, user } = this.#wish
-    if (draft === null && text !== null) {
+    const { sid, session, content, lifetime, originalMaxAge, user } = this.#wish
+    if (draft === null && content !== null) {
       // Its session was over, and others may renew it: then what its request wanted here is what it goes on from.
-      if (outcome === undefined) this.#remember(text)
+      if (outcome === undefined) this.#remember(textOf(content))
       else this.#noteEnd(record, seenAt)
       return
     }
@@ -144,17 +144,17 @@ export class Edit implements Change<void> {
     }
     revision.seenAt = seenAt
     if (revision.planned.length > 0) revision.planned = []
-    if (text === null) {
+    if (content === null) {
       this.#settleTouch(revision, draft !== null, record)
       return
     }
     // What others wrote is no base of this request's edits: it does not know of it.
-    revision.text = text
+    revision.content = content
     revision.record = record
     // A later save that failed may have been part of this write.
     if (revision.attempts.length > 0)
       revision.attempts = revision.attempts.filter(({ number }) => number > this.#number)
-    if (record.text === text) {
+    if (record.holds(content)) {
       revision.expires = lifetime.expires
       revision.originalMaxAge = originalMaxAge
       revision.user = user
@@ -170,7 +170,7 @@ export class Edit implements Change<void> {
     if (this.#revision !== undefined || !isLive(session)) return
     const revision = new Revision(this.#context.sessions, sid, record, seenAt)
     // It is not what its tombstone says.
-    revision.text = ''
+    revision.content = ''
     attachRevision(session, revision)
   }
 
@@ -179,11 +179,11 @@ export class Edit implements Change<void> {
     if (stored === null) return
     revision.expires = expiresOf(stored.cookie)
     revision.originalMaxAge = stored.cookie.originalMaxAge
-    if (isWritten) revision.text = this.#withCookie(revision.text)
+    if (isWritten) revision.content = this.#withCookie(revision.text)
     // One that met somebody's write leaves it to the next save to settle.
     revision.record = this.#nobodyWrote(revision, record, stored)
       ? record
-      : new SessionRecord('stored', revision.record.text, null)
+      : new SessionRecord('stored', revision.record.content, null)
   }
 
   /** What the request knows after a touch: the data that it read, with the cookie that it gave. */
@@ -198,11 +198,12 @@ export class Edit implements Change<void> {
   planned(sent: Draft | null): void {
     const revision = this.#revision
     if (revision === undefined || (sent === null && revision.planned.length === 0)) return
-    revision.planned = sent === null ? [] : [...revision.planned, this.#attempt(revision, sent.text)]
+    revision.planned =
+      sent === null ? [] : [...revision.planned, this.#attempt(revision, textOf(sent.content))]
   }
 
-  doubted({ kind, text }: Draft): void {
-    if (kind === 'stored') this.#remember(text)
+  doubted({ kind, content }: Draft): void {
+    if (kind === 'stored') this.#remember(textOf(content))
   }
 
   failed(sent: Draft | null): void {
@@ -212,10 +213,10 @@ export class Edit implements Change<void> {
 
   /** What may be stored, or was promised: the next save must not take it for somebody else's, nor forget it. */
   #remember(sent: string): void {
-    const { sid, session, text } = this.#wish
+    const { sid, session, content } = this.#wish
     let revision = this.#revision
     if (revision === undefined) {
-      if (text === null || !isLive(session)) return
+      if (content === null || !isLive(session)) return
       revision = new Revision(this.#context.sessions, sid, SessionRecord.MISSING, performance.now())
       attachRevision(session, revision)
     }
@@ -223,18 +224,20 @@ export class Edit implements Change<void> {
   }
 
   #attempt(revision: Revision, sent: string): Attempt {
-    return { number: this.#number, text: this.#wish.text ?? this.#withCookie(revision.text), sent }
+    const { content } = this.#wish
+    const text = content === null ? this.#withCookie(revision.text) : textOf(content)
+    return { number: this.#number, text, sent }
   }
 
   /** What the request wants, as it is. */
   #store(isBlind: boolean): Decision<void> {
-    const { text, lifetime, user } = this.#wish
+    const { content, lifetime, user } = this.#wish
     const isListed = !isBlind && user !== undefined && user === this.#revision?.user
-    return { draft: { kind: 'stored', text: text as string, lifetime, user, isListed, isBlind } }
+    return { draft: { kind: 'stored', content: content as Text, lifetime, user, isListed, isBlind } }
   }
 
   #afterLogout({ text }: SessionRecord): Decision<void> {
-    if (this.#wish.text === null) return NOTHING
+    if (this.#wish.content === null) return NOTHING
     const isRevoked = this.#listedAt !== 0 && Number(text) >= this.#listedAt
     if (this.#revision === undefined && !isRevoked) return this.#store(false)
     return { draft: null, outcome: 'destroyed' }
@@ -244,11 +247,11 @@ export class Edit implements Change<void> {
    * Nothing is there: memcached has lost it, it has ended by age, or somebody has logged out and even the
    * tombstone is gone. Where that cannot be, since the request has seen it so lately, it is written again.
    */
-  #afterLoss({ text, seenAt }: Revision): Decision<void> {
+  #afterLoss({ content, seenAt }: Revision): Decision<void> {
     const { left, slack } = this.#wish.lifetime
     if (left + slack <= 0) return NOTHING
     // A new session, whose first save has failed, is in nobody's hands who could log it out.
-    const isNew = text === ''
+    const isNew = content === ''
     if (!isNew && this.#context.sessions.hasMovedSince(this.#wish.sid, seenAt)) {
       return { draft: GONE, outcome: 'destroyed' }
     }
@@ -303,8 +306,7 @@ export class Edit implements Change<void> {
   ): Settled | Promise<Settled> | null {
     const { codec, settings } = this.#context
     const { onConflict } = settings
-    const { text } = this.#wish
-    const mine = codec.decode(text as string) as SessionData
+    const mine = codec.decode(textOf(this.#wish.content as Text)) as SessionData
     const { cookie } = mine
     const revision = this.#revision as Revision
     const base = bases[0] as SessionData
@@ -380,7 +382,7 @@ export class Edit implements Change<void> {
     // Both sides together have run out, as a `ttl` function has it.
     if (lifetime.left + lifetime.slack <= 0) return { draft: GONE }
     sessions.check(sid, text)
-    return { draft: { kind: 'stored', text, lifetime, user, isListed, isBlind: false } }
+    return { draft: { kind: 'stored', content: text, lifetime, user, isListed, isBlind: false } }
   }
 }
 

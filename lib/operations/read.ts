@@ -25,11 +25,11 @@ function ask(context: Context, sid: string, done: Done<SessionData | null>): voi
   })
 }
 
-function traceRead({ text }: SessionRecord, session: SessionData | null): void {
+function traceRead({ content }: SessionRecord, session: SessionData | null): void {
   const trace = traceHere()
   if (trace === undefined) return
   trace.outcome = session === null ? 'missing' : 'found'
-  if (session !== null) trace.bytes = Buffer.byteLength(text)
+  if (session !== null) trace.bytes = Buffer.byteLength(content)
 }
 
 /** The session in a record, with what the store knows of it; null where there is none to be seen. */

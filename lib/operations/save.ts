@@ -3,6 +3,7 @@ import { asError } from '../errors.ts'
 import { isSession, isUnmodified } from '../session/codec.ts'
 import type { Lifetime } from '../session/expiry.ts'
 import { type Revision, revisionOf } from '../session/revision.ts'
+import { kept } from '../storage/record.ts'
 import { userOf } from '../users/user-of.ts'
 import type { Context } from './context.ts'
 import { destroy } from './destroy.ts'
@@ -46,7 +47,7 @@ function start(context: Context, sid: string, session: SessionData, done: Done<v
   context.changes.submit(
     context,
     sid,
-    new Edit(context, { sid, session, text, lifetime, originalMaxAge, user }),
+    new Edit(context, { sid, session, content: kept(text), lifetime, originalMaxAge, user }),
     done,
   )
 }

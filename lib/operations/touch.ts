@@ -42,7 +42,7 @@ export function refresh(
     return
   }
   const { originalMaxAge } = session.cookie
-  const wish = { sid, session, text: null, lifetime, originalMaxAge, user: undefined }
+  const wish = { sid, session, content: null, lifetime, originalMaxAge, user: undefined }
   context.changes.submit(context, sid, new Edit(context, wish), done)
 }
 

@@ -43,7 +43,7 @@ class Update implements Change<SessionData | null> {
     if (draft === null || draft.lifetime === null || result == null) return
     const revision = new Revision(this.#context.sessions, this.#sid, record, seenAt, draft.user)
     // Others may have changed it in the same write.
-    revision.text = draft.text
+    revision.content = draft.content
     attachRevision(result, revision)
   }
 
@@ -59,11 +59,11 @@ class Update implements Change<SessionData | null> {
     if (lifetime.left <= 0 && (typeof settings.ttl === 'function' || lifeChanged(before, changed.cookie))) {
       return { draft: GONE, result: null }
     }
-    const text = codec.encode(changed)
-    sessions.check(this.#sid, text)
+    const content = codec.encode(changed)
+    sessions.check(this.#sid, content)
     const user = userOf(settings, changed)
     const isListed = user === listed
-    return { draft: { kind: 'stored', text, lifetime, user, isListed, isBlind: false }, result: changed }
+    return { draft: { kind: 'stored', content, lifetime, user, isListed, isBlind: false }, result: changed }
   }
 }
 

@@ -1,5 +1,5 @@
 import type { SessionData } from 'express-session'
-import type { SessionRecord } from '../storage/record.ts'
+import { type SessionRecord, type Text, textOf } from '../storage/record.ts'
 import type { Codec } from './codec.ts'
 import { expiresOf } from './expiry.ts'
 
@@ -22,8 +22,8 @@ export class Revision {
   readonly store: object
   readonly sid: string
   /** The session as this request knows it: the base of its edits. Empty where it has read nothing. */
-  text: string
-  /** What was stored when it was last seen: more than `text` where a save of this request merged something in. */
+  content: Text
+  /** What was stored when it was last seen: more than that where a save of this request merged something in. */
   record: SessionRecord
   /** When that was at the earliest: a time of `performance.now()`. */
   seenAt: number
@@ -47,15 +47,19 @@ export class Revision {
   ) {
     this.store = store
     this.sid = sid
-    this.text = record.text
+    this.content = record.content
     this.record = record
     this.seenAt = seenAt
     this.user = user
   }
 
+  get text(): string {
+    return textOf(this.content)
+  }
+
   /** Is what is stored what the request knows, as far as anybody here knows? */
   get isCurrent(): boolean {
-    return this.record.text === this.text && this.attempts.length === 0
+    return this.record.holds(this.content) && this.attempts.length === 0
   }
 }
 

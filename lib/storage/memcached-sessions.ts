@@ -6,7 +6,7 @@ import { expiration } from './expiration.ts'
 import type { Keys } from './keys.ts'
 import { ITEM_OVERHEAD, MAX_OVERHEAD } from './limits.ts'
 import { noVersions } from './no-versions.ts'
-import { SessionRecord } from './record.ts'
+import { SessionRecord, type Text, textOf } from './record.ts'
 import type { Scan } from './scan.ts'
 import type { RecordCallback, ScannedRecord, Sessions } from './storage.ts'
 import { addName, NAMED, type StoredForm, TOMBSTONE } from './stored-form.ts'
@@ -75,13 +75,13 @@ export class MemcachedSessions implements Sessions {
     else done(null, record)
   }
 
-  write(sid: string, text: string, milliseconds: number, over: SessionRecord, done: RecordCallback): void {
+  write(sid: string, text: Text, milliseconds: number, over: SessionRecord, done: RecordCallback): void {
     const item = this.item(this.#keys.of(sid), sid, text, milliseconds)
     if (item instanceof Promise) this.#sendLate(item, text, over, done)
     else this.#send(item, text, over, done)
   }
 
-  #sendLate(item: Promise<Item>, text: string, over: SessionRecord, done: RecordCallback): void {
+  #sendLate(item: Promise<Item>, text: Text, over: SessionRecord, done: RecordCallback): void {
     item.then(
       late => this.#send(late, text, over, done),
       error => done(error, null),
@@ -89,14 +89,14 @@ export class MemcachedSessions implements Sessions {
   }
 
   /** A session's text as it lies under this key. A promise where that takes long. */
-  item(key: string, sid: string, text: string, milliseconds: number, flags = 0): Item | Promise<Item> {
+  item(key: string, sid: string, text: Text, milliseconds: number, flags = 0): Item | Promise<Item> {
     const life = expiration(milliseconds)
     return this.#keys.isHashed(key)
-      ? this.#form.item(key, addName(sid, text), flags | NAMED, life)
+      ? this.#form.item(key, addName(sid, textOf(text)), flags | NAMED, life)
       : this.#form.item(key, text, flags, life)
   }
 
-  #send(item: Item, text: string, over: SessionRecord, done: RecordCallback): void {
+  #send(item: Item, text: Text, over: SessionRecord, done: RecordCallback): void {
     if (!over.isCertain) {
       process.nextTick(done, null, null)
       return
@@ -166,7 +166,7 @@ export class MemcachedSessions implements Sessions {
   }
 }
 
-function written(node: Home, text: string, reply: Reply, done: RecordCallback): void {
+function written(node: Home, text: Text, reply: Reply, done: RecordCallback): void {
   const { version } = reply
   if (version === null && reply.tellsVersion) done(noVersions(node.address), null)
   else done(null, new SessionRecord('stored', text, version))

@@ -4,7 +4,7 @@ import { OK } from '../memcached/reply.ts'
 import { RecentKeys } from '../recent-keys.ts'
 import type { Keys } from './keys.ts'
 import type { MemcachedSessions } from './memcached-sessions.ts'
-import { SessionRecord } from './record.ts'
+import { SessionRecord, type Text } from './record.ts'
 import type { RecordCallback, ScannedRecord, Sessions } from './storage.ts'
 import { TOMBSTONE } from './stored-form.ts'
 
@@ -66,7 +66,7 @@ export class MovedSessions implements Sessions {
     this.#sessions.read(sid, done)
   }
 
-  write(sid: string, text: string, milliseconds: number, over: SessionRecord, done: RecordCallback): void {
+  write(sid: string, text: Text, milliseconds: number, over: SessionRecord, done: RecordCallback): void {
     const { moves } = this.#options
     const { count } = moves
     const leftovers = this.#leftovers(sid)

@@ -12,20 +12,42 @@ export type Version = object
  */
 export type RecordKind = 'missing' | 'destroyed' | 'corrupt' | 'stored' | 'unknown'
 
+/** A session's text; of a long one that is on its way its bytes: see {@link kept}. */
+export type Text = string | Buffer
+
+/** Characters. */
+const LONG = 16_384
+
+/**
+ * What is kept of a text until the answer comes. A long one becomes bytes, which lie outside of the heap: there the
+ * collector would copy it twice in the meantime, and look through all that lives more often.
+ */
+export function kept(text: string): Text {
+  return text.length > LONG ? Buffer.from(text) : text
+}
+
+export function textOf(text: Text): string {
+  return typeof text === 'string' ? text : text.utf8Slice(0, text.length)
+}
+
 /** One state of a session, as it was read or written. */
 export class SessionRecord {
   static readonly MISSING: SessionRecord = new SessionRecord('missing', '', null)
   static readonly UNKNOWN: SessionRecord = new SessionRecord('unknown', '', null)
 
   readonly kind: RecordKind
-  readonly text: string
+  readonly content: Text
   /** To write on the condition that nothing has changed. Null where nothing is, or where nobody was told. */
   readonly version: Version | null
 
-  constructor(kind: RecordKind, text: string, version: Version | null) {
+  constructor(kind: RecordKind, content: Text, version: Version | null) {
     this.kind = kind
-    this.text = text
+    this.content = content
     this.version = version
+  }
+
+  get text(): string {
+    return textOf(this.content)
   }
 
   /** Can it be written over on the condition that it is still there? Else somebody has to look first. */
@@ -38,8 +60,14 @@ export class SessionRecord {
     return this.kind === 'stored' && this.version === null
   }
 
+  /** Is this its text? */
+  holds(text: Text): boolean {
+    if (typeof this.content === 'string' && typeof text === 'string') return this.content === text
+    return this.content === text || this.text === textOf(text)
+  }
+
   /** Is it the same that lies there, whatever its version? */
-  isLike(other: Pick<SessionRecord, 'kind' | 'text'>): boolean {
-    return this.kind === other.kind && this.text === other.text
+  isLike(other: Pick<SessionRecord, 'kind' | 'content'>): boolean {
+    return this.kind === other.kind && this.holds(other.content)
   }
 }

@@ -2,7 +2,7 @@ import type { Version as CasToken } from '../memcached/node.ts'
 import { OK } from '../memcached/reply.ts'
 import type { Keys } from './keys.ts'
 import type { MemcachedSessions } from './memcached-sessions.ts'
-import { SessionRecord } from './record.ts'
+import { SessionRecord, type Text } from './record.ts'
 import { Placed, type Relocation } from './relocation.ts'
 import type { RecordCallback, ScannedRecord, Sessions } from './storage.ts'
 import type { StoredForm } from './stored-form.ts'
@@ -33,7 +33,7 @@ export class RelocatedSessions implements Sessions {
     settle(this.#find(sid), done)
   }
 
-  write(sid: string, text: string, milliseconds: number, over: SessionRecord, done: RecordCallback): void {
+  write(sid: string, text: Text, milliseconds: number, over: SessionRecord, done: RecordCallback): void {
     const { version } = over
     if (version instanceof Placed) settle(this.#write(sid, text, milliseconds, version), done)
     else settle(this.#create(sid, text, milliseconds, over), done)
@@ -73,7 +73,7 @@ export class RelocatedSessions implements Sessions {
     return new SessionRecord(kind, text, Placed.of(found.key, found.reply))
   }
 
-  async #write(sid: string, text: string, milliseconds: number, over: Placed): Promise<SessionRecord | null> {
+  async #write(sid: string, text: Text, milliseconds: number, over: Placed): Promise<SessionRecord | null> {
     const { reply, placed } = await this.#relocation.write(this.#keys.of(sid), over, (key, flags) =>
       this.#sessions.item(key, sid, text, milliseconds, flags),
     )
@@ -85,7 +85,7 @@ export class RelocatedSessions implements Sessions {
   /** Under its own key, and no other. */
   async #create(
     sid: string,
-    text: string,
+    text: Text,
     milliseconds: number,
     over: SessionRecord,
   ): Promise<SessionRecord | null> {
@@ -93,7 +93,7 @@ export class RelocatedSessions implements Sessions {
     if (over.kind === 'unknown') await this.#relocation.deleteAll(this.#keys.othersOf(sid))
     if (record === null || record.version === null) return record
     const placed = new Placed(this.#keys.of(sid), record.version as CasToken, 0)
-    return new SessionRecord(record.kind, record.text, placed)
+    return new SessionRecord(record.kind, record.content, placed)
   }
 
   async #destroyEverywhere(sid: string, revokedAt: string): Promise<SessionRecord | null> {

@@ -1,5 +1,5 @@
 import type { MemcachedStoreError } from '../errors.ts'
-import type { SessionRecord, Version } from './record.ts'
+import type { SessionRecord, Text, Version } from './record.ts'
 
 /**
  * What is stored, in the words of a store: what lies under a session's id, the few records beside sessions,
@@ -48,7 +48,7 @@ export interface Sessions {
    * @param milliseconds - for which it is to be kept, at least.
    * @param done - gets what lies there now. Where the condition did not hold: `missing`, or null for a change.
    */
-  write(sid: string, text: string, milliseconds: number, over: SessionRecord, done: RecordCallback): void
+  write(sid: string, text: Text, milliseconds: number, over: SessionRecord, done: RecordCallback): void
 
   /**
    * Destroys a session, and leaves a tombstone for a while, so that a request which read it before cannot

@@ -3,7 +3,7 @@ import { NOT_FOUND, type Reply } from '../memcached/reply.ts'
 import { compress, compressNow, decompress } from './compression.ts'
 import { Keyring, SEAL_BYTES } from './encryption.ts'
 import { MAX_KEY } from './limits.ts'
-import { SessionRecord, type Version } from './record.ts'
+import { SessionRecord, type Text, textOf, type Version } from './record.ts'
 
 /*
  * Flags of a stored item. Plain JSON has 0, so that other languages read it as it is. Ours are high
@@ -59,17 +59,17 @@ export class StoredForm {
   }
 
   /** The item for a text. A promise where that takes long. */
-  item(key: string, text: string, flags: number, expiration: number): Item | Promise<Item> {
+  item(key: string, text: Text, flags: number, expiration: number): Item | Promise<Item> {
     // A character takes at most three bytes in UTF-8.
     const isShort = text.length * 3 < this.#compressFrom || Buffer.byteLength(text) < this.#compressFrom
-    const packed = isShort ? null : compress(Buffer.from(text))
+    const packed = isShort ? null : compress(typeof text === 'string' ? Buffer.from(text) : text)
     return packed instanceof Promise
       ? packed.then(this.#sealPacked.bind(this, key, text, flags, expiration))
       : this.#sealPacked(key, text, flags, expiration, packed)
   }
 
   /** @param packed - null where the text is not to be compressed. */
-  #sealPacked(key: string, text: string, flags: number, expiration: number, packed: Buffer | null): Item {
+  #sealPacked(key: string, text: Text, flags: number, expiration: number, packed: Buffer | null): Item {
     return this.#seal(key, packed ?? text, packed === null ? flags : flags | DEFLATED, expiration)
   }
 
@@ -105,7 +105,7 @@ export class StoredForm {
     }
     const opened = this.#keyring?.open(reply.bytes, this.#contextOf(key, flags)) ?? null
     if (opened === null) return null
-    return (flags & DEFLATED) === 0 ? toText(opened) : this.#unpack(opened)
+    return (flags & DEFLATED) === 0 ? textOf(opened) : this.#unpack(opened)
   }
 
   /** Would it be sealed otherwise today? */
@@ -123,8 +123,8 @@ export class StoredForm {
 
   #unpack(packed: Buffer): string | null | Promise<string | null> {
     const bytes = decompress(packed, this.#maxItemSize * MAX_GROWTH)
-    if (bytes instanceof Promise) return bytes.then(late => (late === null ? null : toText(late)))
-    return bytes === null ? null : toText(bytes)
+    if (bytes instanceof Promise) return bytes.then(late => (late === null ? null : textOf(late)))
+    return bytes === null ? null : textOf(bytes)
   }
 
   /** Where a value lies, and as what. Used at once, so one buffer serves all. */
@@ -132,10 +132,6 @@ export class StoredForm {
     this.#context.writeUInt32BE(flags >>> 0, 0)
     return this.#context.subarray(0, 4 + this.#context.latin1Write(key, 4))
   }
-}
-
-function toText(bytes: Buffer): string {
-  return bytes.utf8Slice(0, bytes.length)
 }
 
 async function lateRecord(text: Promise<string | null>, { flags, version }: Reply): Promise<SessionRecord> {

@@ -40,7 +40,7 @@ export const MUTANTS: readonly Mutant[] = [
     6_000_018_217,
     plain('forgets what the save of a session wanted that was over', [
       EDIT,
-      'if (outcome === undefined) this.#remember(text)',
+      'if (outcome === undefined) this.#remember(textOf(content))',
       '',
     ]),
   ),
@@ -62,7 +62,7 @@ export const MUTANTS: readonly Mutant[] = [
   plain('saves over a tombstone', [
     EDIT,
     'return this.#afterLogout(current)',
-    'return this.#wish.text === null ? NOTHING : this.#store(false)',
+    'return this.#wish.content === null ? NOTHING : this.#store(false)',
   ]),
   plain('writes a missing session again, whenever it was read', [
     EDIT,

@@ -1,12 +1,12 @@
 import type { ConflictOutcome } from '../../events.ts'
 import type { Lifetime } from '../../session/expiry.ts'
-import type { SessionRecord } from '../../storage/record.ts'
+import type { SessionRecord, Text } from '../../storage/record.ts'
 
 /** What is to lie under a session's id. */
 export interface Draft {
   /** As it will be read: `stored`, or `destroyed`. */
   readonly kind: 'stored' | 'destroyed'
-  readonly text: string
+  readonly content: Text
   /** How long what is stored lives. */
   readonly lifetime: Lifetime | null
   /** Whose session it is then; undefined where it is nobody's, or without the option `userOf`. */
@@ -20,7 +20,7 @@ export interface Draft {
 /** A session is to be destroyed, if what is known of it still lies there. */
 export const GONE: Draft = {
   kind: 'destroyed',
-  text: '',
+  content: '',
   lifetime: null,
   user: undefined,
   isListed: false,

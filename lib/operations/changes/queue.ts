@@ -288,7 +288,7 @@ export class Queue {
       const isBlind = decision.draft.isBlind || (draft?.isBlind ?? false)
       const isListed = decision.draft.isListed && (draft?.isListed ?? true)
       draft = { ...decision.draft, isBlind, isListed }
-      current = new SessionRecord(draft.kind, draft.text, null)
+      current = new SessionRecord(draft.kind, draft.content, null)
       entry.change.planned?.(draft)
     }
     this.#group = parts.map(({ entry }) => entry)

@@ -1,5 +1,5 @@
 import type { MemcachedStoreError } from '../../errors.ts'
-import type { SessionRecord } from '../../storage/record.ts'
+import { type SessionRecord, textOf } from '../../storage/record.ts'
 import { traceHere } from '../../tracing.ts'
 import { knownUser } from '../../users/user-of.ts'
 import type { Context } from '../context.ts'
@@ -13,12 +13,12 @@ export type WriteResult = SessionRecord | null
 export function write(
   { sessions }: Context,
   sid: string,
-  { text, lifetime }: Draft,
+  { content, lifetime }: Draft,
   over: SessionRecord,
   done: (error: MemcachedStoreError | null, result: WriteResult) => void,
 ): void {
-  if (lifetime === null) sessions.writeTombstone(sid, text, over, done)
-  else sessions.write(sid, text, lifetime.left + lifetime.slack, over, done)
+  if (lifetime === null) sessions.writeTombstone(sid, textOf(content), over, done)
+  else sessions.write(sid, content, lifetime.left + lifetime.slack, over, done)
 }
 
 export function isWritten(result: WriteResult): result is SessionRecord {
@@ -76,7 +76,7 @@ function traceChange(entry: Entry, { draft, error, outcome }: Decision<unknown>)
   if (outcome !== undefined) trace.conflict = outcome
   if (error !== undefined) return
   trace.outcome = draft === null ? 'unchanged' : draft.kind === 'stored' ? 'written' : 'destroyed'
-  if (draft?.kind === 'stored') trace.bytes = Buffer.byteLength(draft.text)
+  if (draft?.kind === 'stored') trace.bytes = Buffer.byteLength(draft.content)
 }
 
 /** These changes have failed, and their callers are told. */

@@ -1,0 +1,116 @@
+import { describe, expect, test } from 'vitest'
+import type { MemcachedStoreOptions } from '../../lib/index.ts'
+import { hasMemcached, Memcached } from '../support/memcached.ts'
+import { TcpProxy } from '../support/proxy.ts'
+import { until } from '../support/until.ts'
+import { load, save } from './live.ts'
+import { TwoStores } from './two-stores.ts'
+
+/** Far longer than what is kept as text while a request is on its way, and not of ASCII alone. */
+const long = (name: string): string => `${name} é€𝄞 `.repeat(4000)
+
+/** Two processes, one of them behind a proxy. */
+class World implements AsyncDisposable {
+  readonly memcached: Memcached
+  readonly proxy: TcpProxy
+  readonly stores: TwoStores
+
+  private constructor(memcached: Memcached, proxy: TcpProxy, options: MemcachedStoreOptions) {
+    this.memcached = memcached
+    this.proxy = proxy
+    this.stores = new TwoStores(
+      { servers: proxy.address, touchAfter: 0, ...options },
+      { servers: memcached.address },
+    )
+  }
+
+  static async start(options: MemcachedStoreOptions = {}): Promise<World> {
+    const memcached = await Memcached.start()
+    return new World(memcached, await TcpProxy.start(memcached.address), options)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stores[Symbol.asyncDispose]()
+    await this.proxy[Symbol.asyncDispose]()
+    await this.memcached.kill()
+  }
+}
+
+describe.skipIf(!hasMemcached).concurrent.each([
+  ['plain', {}],
+  ['sealed', { encryptionKeys: 'a secret of 32 characters or more', compress: true, hashKeys: true }],
+] as const)('long sessions, %s', (_, options) => {
+  test('of two processes that overlap are merged, save after save', async () => {
+    await using world = await World.start(options)
+    const { stores } = world
+    const sid = await stores.create({ text: long('first'), mine: 0, theirs: 0 })
+    const live = await load(stores.here, sid)
+    for (let turn = 1; turn <= 3; turn++) {
+      await stores.edit(sid, theirs => {
+        theirs.theirs = turn
+      })
+      live.mine = turn
+      await save(live)
+      expect(await stores.stored(sid)).toEqual({ text: long('first'), mine: turn, theirs: turn })
+    }
+    expect(stores.conflicts).toHaveLength(3)
+    // Without a conflict it is one write, on what its own last save left.
+    live.text = long('second')
+    await save(live)
+    delete live.mine
+    await save(live)
+    await save(live)
+    expect(await stores.stored(sid)).toEqual({ text: long('second'), theirs: 3 })
+    expect(stores.conflicts).toHaveLength(3)
+  })
+
+  test('of one process that overlap are all stored', async () => {
+    await using world = await World.start(options)
+    const { stores, proxy } = world
+    const sid = await stores.create({ text: long('first') })
+    const lives = await Promise.all(Array.from({ length: 8 }, () => load(stores.here, sid)))
+    proxy.roundTrip(5)
+    await Promise.all(
+      lives.map((live, number) => {
+        live[`${number}`] = long(`${number}`)
+        return save(live)
+      }),
+    )
+    const expected = Object.fromEntries(lives.map((_live, number) => [number, long(`${number}`)]))
+    expect(await stores.stored(sid)).toEqual({ text: long('first'), ...expected })
+  })
+
+  test('a save whose reply is lost is found stored, and is no conflict', async () => {
+    await using world = await World.start(options)
+    const { stores, proxy } = world
+    const sid = await stores.create({ text: long('first') })
+    const live = await load(stores.here, sid)
+    proxy.loseNextReply('reset')
+    live.text = long('second')
+    await save(live)
+    live.again = true
+    await save(live)
+    expect(await stores.stored(sid)).toEqual({ text: long('second'), again: true })
+    expect(stores.conflicts).toEqual([])
+  })
+
+  test('a take-back after a save of unknown outcome holds', async () => {
+    await using world = await World.start({ ...options, timeout: 300 })
+    const { stores, memcached } = world
+    const sid = await stores.create({ text: long('first') })
+    const live = await load(stores.here, sid)
+    await memcached.freeze()
+    live.paid = long('paid')
+    await expect(save(live)).rejects.toMatchObject({ code: 'ERR_TIMEOUT' })
+    memcached.thaw()
+    await until(async () => (await stores.stored(sid))?.paid === long('paid'))
+    delete live.paid
+    await until(() =>
+      save(live).then(
+        () => true,
+        () => false,
+      ),
+    )
+    expect(await stores.stored(sid)).toEqual({ text: long('first') })
+  })
+})
