@@ -88,9 +88,10 @@ export class Codec {
  * Faster than looking at what is between them.
  */
 function opens(text: string, most: number): boolean {
-  let count = 0
+  // The first two may be brackets that follow nothing: to look before the text's beginning would cost all others more.
+  let count = 2
   for (const bracket of '{[') {
-    for (let at = text.indexOf(bracket); at !== -1; at = text.indexOf(bracket, at + 1)) {
+    for (let at = text.indexOf(bracket, 2); at !== -1; at = text.indexOf(bracket, at + 1)) {
       if (!followsEnd(text, at) && ++count > most) return true
     }
   }
