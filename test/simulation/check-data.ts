@@ -64,7 +64,8 @@ export function judgeData(court: Court, one: Case): void {
 }
 
 /** Every leaf that a save wrote, by the rules. */
-export function writesOf({ plan, history }: Court, { operations, timeline }: Case): Write[] {
+export function writesOf({ plan, history }: Court, one: Case): Write[] {
+  const { operations, timeline } = one
   const writes: Write[] = PATHS.map(nothing)
   for (const operation of operations) {
     const { what, leaves, known, start, error } = operation
@@ -95,15 +96,9 @@ export function writesOf({ plan, history }: Court, { operations, timeline }: Cas
       what === 'set' &&
       plan.setting.onConflict === 'overwrite' &&
       (leaves.shape !== base.shape || PATHS.some(mayDiffer))
-    // A save that changes the cookie's life alone is a touch, and done where there is no session; the next brings it.
-    const read = operations.find(({ number }) => number === known.reading)?.leaves
-    const isBrought = (path: Path): boolean =>
-      path === 'life' &&
-      read?.life !== undefined &&
-      read.life !== leaves.life &&
-      timeline.isInterrupted(known.readAt, end)
     for (const path of what === 'set' ? PATHS : COOKIE) {
-      if (!mayDiffer(path) && !isWhole && !isBrought(path)) continue
+      const isBrought = path === 'life' && bringsLife(one, operation, end)
+      if (!mayDiffer(path) && !isWhole && !isBrought) continue
       // What an `overwrite` carries along may be stored. What was merged into an earlier save of it stays, though.
       const isSure = isAcknowledged && differs(path)
       const value = leaves[path]
@@ -115,6 +110,21 @@ export function writesOf({ plan, history }: Court, { operations, timeline }: Cas
     }
   }
   return writes
+}
+
+/** A save that changes the cookie's life alone is a touch, and done where there is no session; the next brings it. */
+export function bringsLife(
+  { operations, timeline }: Case,
+  { known, leaves }: Operation,
+  end: number,
+): boolean {
+  const read = operations.find(({ number }) => number === known?.reading)?.leaves
+  return (
+    known !== undefined &&
+    read?.life !== undefined &&
+    read.life !== leaves?.life &&
+    timeline.isInterrupted(known.readAt, end)
+  )
 }
 
 /** Was the application told that this save was given up, since its session had been destroyed? */

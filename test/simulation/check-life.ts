@@ -1,5 +1,5 @@
 import { excuseBacked, excuseTouch, excuseUntold } from './check-backing.ts'
-import { excuse, objection, TOMBSTONE_LOST, type Write, writesOf } from './check-data.ts'
+import { bringsLife, excuse, objection, TOMBSTONE_LOST, type Write, writesOf } from './check-data.ts'
 import type { Case, Court } from './checks.ts'
 import type { Operation } from './history.ts'
 import { slackOf } from './plan.ts'
@@ -66,7 +66,7 @@ function judgeMissing(court: Court, one: Case, read: Operation): void {
     const { readAt } = promise.known as { readAt: number }
     if (timeline.accidents.some(time => time >= readAt && time <= read.end)) continue
     if (timeline.isOver(readAt, promise.end)) continue
-    if (operations.some(other => isShortened(plan.setting.ttl, other, promise, readAt, read, expires)))
+    if (operations.some(other => isShortened(plan.setting.ttl, one, other, promise, readAt, read, expires)))
       continue
     if (isEmpty(one, promise)) continue
     if (promise.what === 'touch' && timeline.entries.every(({ time }) => time > promise.end)) continue
@@ -96,6 +96,7 @@ function isEmpty({ operations }: Case, { what, leaves, known, expires }: Operati
 
 function isShortened(
   ttl: number,
+  one: Case,
   other: Operation,
   promise: Operation,
   readAt: number,
@@ -107,12 +108,21 @@ function isShortened(
     // One that failed may be carried out later on.
     (other.error !== undefined || other.end >= readAt) &&
     other.start <= read.end &&
-    other.leaves?.life !== other.known?.base.life &&
-    // A longer one keeps the date that the shorter one promised, unless it is over when it is stored.
-    (!(Number(other.leaves?.life) > Number(promise.leaves?.life)) || expiresOf(ttl, other) <= other.end) &&
+    (other.leaves?.life !== other.known?.base.life || bringsLife(one, other, other.end)) &&
+    // A longer one keeps the date that the shorter one promised, unless it is over when it is stored. It may be earlier
+    // by as much as clocks differ: the shorter one's may be of another.
+    (!(Number(other.leaves?.life) > Number(promise.leaves?.life)) ||
+      expiresOf(ttl, other) <= other.end ||
+      expires - expiresOf(ttl, other) < spreadOf(one)) &&
     other !== promise &&
     (expiresOf(ttl, other) < expires || expiresOf(ttl, other) + other.skew < expires + promise.skew)
   )
+}
+
+/** Milliseconds by which the clocks of its processes differ. */
+function spreadOf({ operations }: Case): number {
+  const skews = operations.map(({ skew }) => skew)
+  return Math.max(...skews) - Math.min(...skews)
 }
 
 function judgeFound(court: Court, one: Case, writes: readonly Write[], read: Operation): void {
