@@ -129,6 +129,9 @@ function excuse(
     return 'a write of the backing store is carried out after its deadline, and memcached cannot tell'
   }
   const changes = operations.filter(({ what }) => what !== 'get')
+  if (changes.some(failed => isEndedAlone(failed, changes))) {
+    return 'a failed save has ended a session in memcached alone, and another comes after that end'
+  }
   const missed = [...losses, ...gone.map(outage => outage.from)]
   const isLeftBehind = database.troubles.some(
     ({ from, to }) =>
@@ -170,6 +173,20 @@ function excuse(
         rows.some(row => row.what !== 'destroy' && row.asked <= time && lookedAt(row) >= time)),
   )
   return isLostInTheMiddle ? 'memcached loses a session while a change of it is on its way' : undefined
+}
+
+/** Did it give a shorter life, of which the backing store was not told, and that was over when a later change was done? */
+function isEndedAlone(
+  { error, leaves, known, expires, end }: Operation,
+  changes: readonly Operation[],
+): boolean {
+  const isShorter = Number(leaves?.life ?? Infinity) < Number(known?.base.life ?? Infinity)
+  return (
+    error !== undefined &&
+    isShorter &&
+    expires !== null &&
+    changes.some(later => later.error === undefined && later.start >= end && later.end >= expires)
+  )
 }
 
 /** Milliseconds of a life that leave room for an item's whole second, where it is not known when it began. */
