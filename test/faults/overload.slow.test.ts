@@ -26,7 +26,7 @@ describe.skipIf(!hasMemcached)('overload', () => {
     await operations.recovered()
   })
 
-  test('more bytes than the limit fail at once, and what waits takes its text and its bytes, once', async () => {
+  test('more bytes than the limit fail at once, and what waits takes its bytes, once', async () => {
     await using memcached = await Memcached.start()
     await using watched = withStore(memcached.address, { timeout: 2000 })
     const { operations, store } = watched
@@ -51,7 +51,7 @@ describe.skipIf(!hasMemcached)('overload', () => {
     expect(codes.slice(refused)).toEqual(Array(count - refused).fill('ERR_TIMEOUT'))
     expect(refused).toBeGreaterThanOrEqual(count - Math.ceil(MAX_BYTES / size) - 1)
     expect(refused).toBeLessThan(count - Math.floor(MAX_BYTES / 2 / size))
-    expect(taken).toBeLessThan(2.25 * MAX_BYTES)
+    expect(taken).toBeLessThan(1.25 * MAX_BYTES)
     memcached.thaw()
     await operations.recovered()
   })
@@ -72,6 +72,8 @@ describe.skipIf(!hasMemcached)('overload', () => {
 function memoryInUse(): number {
   setFlagsFromString('--expose-gc')
   const collect: () => void = runInNewContext('gc')
+  // A buffer that one collection finds unused is freed beside the program; the next one waits for that.
+  collect()
   collect()
   const { heapUsed, arrayBuffers } = process.memoryUsage()
   return heapUsed + arrayBuffers
