@@ -179,20 +179,36 @@ export class Edit implements Change<void> {
     if (stored === null) return
     revision.expires = expiresOf(stored.cookie)
     revision.originalMaxAge = stored.cookie.originalMaxAge
-    if (isWritten) revision.content = this.#withCookie(revision.text)
+    if (isWritten) {
+      revision.content = this.#withCookie(revision.text)
+      if (revision.attempts.length > 0) revision.attempts = this.#leftAfterTouch(revision)
+    }
     // One that met somebody's write leaves it to the next save to settle.
     revision.record = this.#nobodyWrote(revision, record, stored)
       ? record
       : new SessionRecord('stored', revision.record.content, null)
   }
 
+  /** A touch settles what was tried before it but for the data: of a cookie it gave before nothing is left. */
+  #leftAfterTouch({ attempts, text: known }: Revision): readonly Attempt[] {
+    return attempts
+      .map(attempt =>
+        attempt.number > this.#number ? attempt : { ...attempt, text: this.#withCookie(attempt.text) },
+      )
+      .filter(({ number, text }) => number > this.#number || text !== known)
+  }
+
   /** What the request knows after a touch: the data that it read, with the cookie that it gave. */
   #withCookie(before: string): string {
     const { codec } = this.#context
     const known = codec.decode(before)
-    return known === null || this.#cookie === undefined
-      ? before
-      : codec.encode({ ...known, cookie: this.#cookie })
+    if (known === null || this.#cookie === undefined) return before
+    try {
+      return codec.encode({ ...known, cookie: this.#cookie })
+    } catch {
+      // The application's serializer, which has written this before. Its touch is done all the same.
+      return before
+    }
   }
 
   planned(sent: Draft | null): void {

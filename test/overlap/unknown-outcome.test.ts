@@ -3,6 +3,7 @@ import { isRefused, OPCODE, WRITES } from '../support/frames.ts'
 import { hasMemcached } from '../support/memcached.ts'
 import { until } from '../support/until.ts'
 import { generate, load, save } from './live.ts'
+import { makeSession } from './two-stores.ts'
 import { World } from './world.ts'
 
 const resolver = (): never => {
@@ -330,6 +331,41 @@ describe.skipIf(!hasMemcached).concurrent('after a save of unknown outcome', () 
     live.cookie.maxAge = 60_000
     await world.stores.here.touch(sid, live)
     expect((await world.stores.read(sid)).cookie.originalMaxAge).toBeLessThan(61_000)
+    expect(await world.stores.stored(sid)).toEqual({ user: 'Ada' })
+  })
+
+  test('of a touch, and of one more that is told, the life that others give it stands', async () => {
+    await using world = await World.start()
+    const sid = await world.stores.create({ user: 'Ada' })
+    const live = await load(world.stores.here, sid)
+    world.proxy.loseNextReply('silence')
+    await expect(world.stores.here.touch(sid, live.touch())).rejects.toMatchObject({ status: 503 })
+    await world.recovered()
+    live.cookie.maxAge = 600_000
+    await world.stores.here.touch(sid, live)
+    await world.stores.edit(sid, theirs => {
+      Object.assign(theirs.cookie, makeSession({}, 3_600_000).cookie)
+    })
+    live.mine = 1
+    await save(live)
+    expect((await world.stores.read(sid)).cookie.originalMaxAge).toBe(3_600_000)
+    expect(await world.stores.stored(sid)).toEqual({ user: 'Ada', mine: 1 })
+  })
+
+  test('of data, and of a touch that is told, the life that others give it stands, and a take-back holds', async () => {
+    await using world = await World.start()
+    const sid = await world.stores.create({ user: 'Ada' })
+    const live = await load(world.stores.here, sid)
+    live.paid = true
+    await world.loseSave(live, sid, true)
+    delete live.paid
+    live.cookie.maxAge = 600_000
+    await world.stores.here.touch(sid, live)
+    await world.stores.edit(sid, theirs => {
+      Object.assign(theirs.cookie, makeSession({}, 3_600_000).cookie)
+    })
+    await save(live)
+    expect((await world.stores.read(sid)).cookie.originalMaxAge).toBe(3_600_000)
     expect(await world.stores.stored(sid)).toEqual({ user: 'Ada' })
   })
 
