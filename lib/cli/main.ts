@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { defaultServers, parseServers } from '../memcached/address.ts'
 import { COULD_NOT_CHECK, checkUp, inText } from './doctor.ts'
@@ -6,6 +7,7 @@ import type { ExamineOptions } from './examine.ts'
 import { inJson } from './json.ts'
 import { PLAN_HELP, planCommand } from './plan-command.ts'
 import { type Look, watch } from './watch.ts'
+import { complaint } from './words.ts'
 
 const HELP = `Usage: npx express-session-memcached doctor [servers] [options]
 
@@ -19,6 +21,7 @@ Looks at memcached servers as a store for sessions, compares them, and says what
   --json              for machines
   --watch             looks again and again, until Ctrl-C
   --help              shows this
+  --version           shows the version
 
 Exit code: 0 all is well, 1 there is something to do, 2 a server could not be checked, or its
 sessions not counted, as always with -S and -X; there may be something to do, too.
@@ -32,8 +35,11 @@ interface Options extends ExamineOptions {
 /** Where nothing is shown of how far it is. */
 const NOWHERE = { write() {} }
 
+/** There is none of the name that was given; which one that was is not said: it may be an address, with its password. */
+class UnknownCommand extends TypeError {}
+
 /** @throws TypeError - for what cannot be understood. */
-function readArguments(args: string[]): Options | 'help' {
+function readArguments(args: string[]): Options | 'help' | 'version' {
   const { values, positionals } = parseArgs({
     args,
     allowPositionals: true,
@@ -43,12 +49,16 @@ function readArguments(args: string[]): Options | 'help' {
       json: { type: 'boolean', default: false },
       watch: { type: 'boolean', default: false },
       help: { type: 'boolean', short: 'h' },
+      version: { type: 'boolean' },
     },
   })
   const [command, ...servers] = positionals
   if (values.help === true || command === 'help') return 'help'
+  if (values.version === true) return 'version'
   if (command !== 'doctor') {
-    throw new TypeError(command === undefined ? 'Expected a command' : `Unknown command \`${command}\``)
+    throw new UnknownCommand(
+      `${command === undefined ? 'Expected a command' : 'Unknown command'}: there are \`doctor\` and \`plan\``,
+    )
   }
   const timeout = Number(values.timeout)
   if (!(timeout >= 1 && timeout <= 600_000)) {
@@ -88,16 +98,21 @@ async function main(): Promise<number> {
       return 0
     }
     const options = readArguments(args)
-    if (options !== 'help') return await doctor(options)
-    process.stdout.write(`${HELP}\n${PLAN_HELP}`)
+    if (typeof options === 'object') return await doctor(options)
+    process.stdout.write(options === 'help' ? `${HELP}\n${PLAN_HELP}` : `${version()}\n`)
     return 0
   } catch (error) {
-    const { message, stack } = error as Error
+    const help = error instanceof UnknownCommand ? `${HELP}\n${PLAN_HELP}` : isPlan ? PLAN_HELP : HELP
     process.stderr.write(
-      error instanceof TypeError ? `${message}\n\n${isPlan ? PLAN_HELP : HELP}` : `${stack}\n`,
+      error instanceof TypeError ? `${complaint(error)}\n\n${help}` : `${(error as Error).stack}\n`,
     )
     return COULD_NOT_CHECK
   }
+}
+
+function version(): string {
+  const file = new URL(import.meta.resolve('express-session-memcached/package.json'))
+  return JSON.parse(readFileSync(file, 'utf8')).version
 }
 
 process.exitCode = await main()

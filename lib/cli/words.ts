@@ -7,6 +7,19 @@ export function inWords(error: Error): string {
   return error.cause instanceof Error ? `${error.message}: ${error.cause.message}` : error.message
 }
 
+/**
+ * What is wrong with the arguments. `parseArgs` repeats what was typed where it expected nothing, which may be an
+ * address with its password, and explains how to begin one with a dash.
+ */
+export function complaint(error: TypeError & { readonly code?: string }): string {
+  const { code, message } = error
+  if (code === 'ERR_PARSE_ARGS_UNEXPECTED_POSITIONAL') return 'Unexpected argument: expected options alone'
+  if (code === 'ERR_PARSE_ARGS_UNKNOWN_OPTION') {
+    return /^Unknown option '--?[\w-]+'/.exec(message)?.[0] ?? 'Unknown option'
+  }
+  return message
+}
+
 export function count(number: number): string {
   if (Number.isNaN(number)) return NOT_TOLD
   return number.toLocaleString('en')

@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process'
+import { readFile } from 'node:fs/promises'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { fill, sidOf } from '../listing/fill.ts'
 import { fewOrMany } from '../support/few-or-many.ts'
@@ -24,9 +25,12 @@ describe('the command', () => {
   })
 
   test.each([
-    [[], 'Expected a command'],
-    [['doktor'], 'Unknown command `doktor`'],
-    [['doctor', '--verbose'], '--verbose'],
+    [[], 'Expected a command: there are `doctor` and `plan`'],
+    [['doktor'], 'Unknown command: there are `doctor` and `plan`'],
+    [['user:secret@localhost'], 'Unknown command'],
+    [['plan', 'user:secret@localhost'], 'Unexpected argument'],
+    [['doctor', '--verbose'], "Unknown option '--verbose'\n"],
+    [['doctor', '--user:secret@localhost'], 'Unknown option\n'],
     [['doctor', 'a:secret@b:99999'], 'port from 1 to 65535'],
     [['doctor', '--timeout', 'soon'], 'Expected `--timeout`'],
   ])('%j: usage, exit code 2', async (args, complaint) => {
@@ -36,6 +40,17 @@ describe('the command', () => {
     expect(result.complaint).toContain(complaint)
     expect(result.complaint).toContain('Usage: ')
     expect(result.complaint).not.toContain('secret')
+  })
+
+  test.each([[[]], [['doktor']]])('%j: the usage of every command', async args => {
+    const { complaint } = await run(args)
+    expect(complaint).toMatch(/^Usage: npx express-session-memcached doctor /m)
+    expect(complaint).toMatch(/^Usage: npx express-session-memcached plan /m)
+  })
+
+  test('--version', async () => {
+    const { version } = JSON.parse(await readFile(new URL('../../package.json', import.meta.url), 'utf8'))
+    expect(await run(['--version'])).toMatchObject({ code: 0, output: `${version}\n`, complaint: '' })
   })
 })
 
