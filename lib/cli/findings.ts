@@ -125,7 +125,7 @@ const RULES: Readonly<Record<string, Rule<Examination>>> = {
       problem: `version ${version} is older than ${LAST_FIX}, which has the last security fixes known here`,
       advice:
         'Update it. Distributions fix old versions under their old number: then the changelog of the package ' +
-        'tells, for one CVE-2026-47783 of 1.6.42.',
+        'tells, for example CVE-2026-47783 of 1.6.42.',
     }
   },
 

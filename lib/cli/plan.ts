@@ -12,7 +12,7 @@ const DEFAULT_ITEM = MIB
 const HEADROOM = 1.2
 /** A few pages for classes that hold little. */
 const SPARE = 64 * MIB
-/** Requests per second that one Node process is given: half of what it does with Express (bench/RESULTS.md). */
+/** Requests per second that one Node process is given: what it does with Express where most of them write (bench/RESULTS.md). */
 const PER_PROCESS = 4000
 /** Operations per second that one memcached is given, with its four threads: far below what it does. */
 const PER_SERVER = 100_000
