@@ -38,6 +38,29 @@ function installedBy(text: string): string[] {
   return [...lines].flatMap(([, packages = '']) => packages.replace(/^-D /, '').split(' '))
 }
 
+async function compile(file: string): Promise<void> {
+  const flags = ['--strict', '--module', 'nodenext', '--target', 'es2022', '--outDir', 'out']
+  await run(process.execPath, [tsc, ...flags, file], { cwd: project.folder }).catch(error =>
+    expect.fail(error.stdout),
+  )
+}
+
+/** Does this compile in an application, with what it adds to its sessions? */
+async function compileInApp(code: string): Promise<void> {
+  const file = `snippet-${++files}.mts`
+  await project.write(
+    file,
+    `import express from 'express'
+    ${importStore}
+    declare module 'express-session' {
+      interface SessionData { user: string, browser: string, cart: string[], token: string, views: number }
+    }
+    const app = express()
+    ${code}`,
+  )
+  await compile(file)
+}
+
 let files = 0
 
 async function runModule(code: string): Promise<string> {
@@ -67,8 +90,8 @@ function inApp(options: string, routes: string, visits: string): string {
 }
 
 describe('README.md', () => {
-  const countsVisits = async (file: string): Promise<void> => {
-    const env = { MEMCACHED_SERVERS: server.address }
+  const countsVisits = async (file: string, more: NodeJS.ProcessEnv = {}): Promise<void> => {
+    const env = { MEMCACHED_SERVERS: server.address, ...more }
     let cookie: string
     {
       await using app = await PastedApp.start(project.folder, file, env)
@@ -95,11 +118,10 @@ describe('README.md', () => {
       'server.mts',
       readme.snippet('js', 'app.listen') + readme.snippet('ts', 'SessionData'),
     )
-    const flags = ['--strict', '--module', 'nodenext', '--target', 'es2022', '--outDir', 'out']
-    await run(process.execPath, [tsc, ...flags, 'server.mts'], { cwd: project.folder }).catch(error =>
-      expect.fail(error.stdout),
-    )
+    await compile('server.mts')
     await countsVisits(join('out', 'server.mjs'))
+    // `npx tsx server.mts`, without the processes between.
+    await countsVisits('server.mts', { NODE_OPTIONS: '--import tsx' })
   })
 
   test('the embedded memcached serves a store', async () => {
@@ -138,6 +160,20 @@ describe('docs/overlap.md', () => {
     expect(out).toBe('50\nmerged\n')
   })
 
+  test('a first request, whose session is not stored yet, counts in its own', async () => {
+    const route = `app.get('/', async (req, res) => {
+        ${page.snippet('js', 'store.update')}
+        res.send('counted')
+      })`
+    const visits = `const first = await fetch(url)
+      const cookie = first.headers.get('set-cookie').split(';')[0]
+      await fetch(url, { headers: { cookie } })
+      const sid = decodeURIComponent(cookie).slice('connect.sid=s:'.length).split('.')[0]
+      console.log((await store.get(sid)).views)`
+    expect(await runModule(inApp(`{ servers: '${server.address}' }`, route, visits))).toBe('2\n')
+    await compileInApp(`const store = new MemcachedStore()\n${route}`)
+  })
+
   test('a socket that reloads before it saves keeps what came between, and revives nobody', async () => {
     const out = await runModule(`import { EventEmitter, once } from 'node:events'
       ${importStore}
@@ -164,6 +200,17 @@ describe('docs/overlap.md', () => {
   })
 
   test('leaves nothing out', () => expect(page.leftOut).toEqual([]))
+})
+
+test('docs/users-and-locks.md compiles in TypeScript', async () => {
+  const page = await Page.read('docs/users-and-locks.md')
+  await compileInApp(`
+    declare const sid: string
+    declare const charge: (cart: string[], options: { signal: AbortSignal | undefined }) => Promise<void>
+    declare const rotate: (token: string, options: { signal: AbortSignal }) => Promise<string>
+    ${page.snippet('js', 'userOf')}
+    ${page.snippet('js', 'exclusive')}
+    ${page.snippet('js', 'withLock')}`)
 })
 
 describe('docs/outages.md', () => {

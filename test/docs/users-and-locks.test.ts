@@ -88,6 +88,11 @@ describe.skipIf(memcached === null)('docs/users-and-locks.md', () => {
     expect(await store.get(owl.sid)).toBeNull()
   })
 
+  test('and sends away who is not signed in', async () => {
+    expect((await fetch(`${url}/devices`)).status).toBe(401)
+    expect((await post('/sign-out-elsewhere', new Browser())).status).toBe(401)
+  })
+
   test('charges a cart once', async () => {
     const visitor = await login('elk')
     const responses = await Promise.all(Array.from({ length: 20 }, () => post('/checkout', visitor)))
@@ -102,5 +107,11 @@ describe.skipIf(memcached === null)('docs/users-and-locks.md', () => {
     await Promise.all(Array.from({ length: 20 }, () => withLock(visitor.sid, rotate)))
     const { token } = (await store.get(visitor.sid)) as SessionData & { token: string }
     expect(token).toBe(`old${'+'.repeat(20)}`)
+  })
+
+  test('and rotates none where the session is gone', async () => {
+    const rotate = (): never => expect.fail('rotated')
+    await withLock('gone', rotate)
+    expect(await store.get('gone')).toBeNull()
   })
 })
