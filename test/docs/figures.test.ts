@@ -94,6 +94,32 @@ describe('the figures of the README are those of bench/RESULTS.md', () => {
     expect(said).toBe(ahead > 0 ? `${ahead}` : undefined)
   })
 
+  test('of what redis takes for its deadlines', async () => {
+    const [get, save] = ['### `store.get`', '### `store.set` of a session that was read'].map(name => {
+      const rows = table(results, name)
+      const cpu = (of: string): number => Number(median(rows.get(of)?.[0]))
+      return Math.round(cpu('connect-redis') - cpu('connect-redis, no deadline'))
+    })
+    const said = `costs it ${get} to ${save} µs`
+    expect(readme).toContain(said)
+    expect((await Page.read('bench/README.md')).text).toContain(said.replace(' it', ''))
+  })
+
+  test('of capacity', async () => {
+    const said = (await Page.read('docs/capacity.md')).text.replace(/\s+/g, ' ')
+    const [read, write] = ['### read-only', '### write'].map(name => table(results, name).get('ours') as Row)
+    const [get, save] = ['### `store.get`', '### `store.set` of a session that was read'].map(
+      name => table(results, name).get('ours') as Row,
+    )
+    expect(said).toContain(
+      `${median(read?.[2])} µs of CPU per request that reads, ${median(write?.[2])} µs per one that writes`,
+    )
+    const [ofGet, ofSave] = [get, save].map(row => Math.round(Number(median(row?.[0]))))
+    expect(said).toContain(`takes ${ofGet} for a get and ${ofSave} for a save`)
+    expect(said).toContain(`${read?.[0]} requests per second that read, and ${write?.[0]} that wrote`)
+    expect(said).toContain(`${get?.[2]} sessions per second`)
+  })
+
   test('of a server that stands still', async () => {
     const { text } = await Page.read('docs/outages.md')
     const [requests, failed, , longest] = table(results, '### Stopped').get('ours') as Row
