@@ -57,6 +57,14 @@ export class Revision {
     return textOf(this.content)
   }
 
+  /** For another session that is made of what was read. */
+  copy(): Revision {
+    const copy = new Revision(this.store, this.sid, this.record, this.seenAt, this.user)
+    copy.content = this.content
+    copy.attempts = this.attempts
+    return copy
+  }
+
   /** Is what is stored what the request knows, as far as anybody here knows? */
   get isCurrent(): boolean {
     return this.record.holds(this.content) && this.attempts.length === 0
@@ -106,14 +114,17 @@ export function revisionOf(session: object, store: object, sid: string): Revisio
   return revision !== undefined && revision.sid === sid && revision.store === store ? revision : undefined
 }
 
-/** Carries what was read from the stored session over to the live one, whose cookie has the date parsed. */
+/**
+ * Carries what was read from the stored session over to a live one, whose cookie has the date parsed. Each has its own
+ * from here on: who shares a read makes several of it.
+ */
 export function passRevision(
   stored: object,
   live: object,
   { originalMaxAge }: SessionData['cookie'],
   expires: number | undefined,
 ): void {
-  const revision = Stamp.of(stored)
+  const revision = Stamp.of(stored)?.copy()
   if (revision !== undefined) {
     revision.expires = expires
     revision.originalMaxAge = originalMaxAge

@@ -98,9 +98,24 @@ describe('passes from the stored session to the live one', () => {
     expect(read.expires).toBeNaN()
     attachRevision(stored, read)
     passRevision(stored, live, { originalMaxAge: 60 } as Cookie, 1234)
-    expect(revisionOf(live, store, 'a')).toBe(read)
-    expect(read.expires).toBe(1234)
-    expect(read.originalMaxAge).toBe(60)
+    const passed = revisionOf(live, store, 'a')
+    expect(passed).toMatchObject({
+      record: read.record,
+      content: read.content,
+      expires: 1234,
+      originalMaxAge: 60,
+    })
+    expect(passed?.seenAt).toBe(read.seenAt)
+  })
+
+  test('to each that is made of it one of its own', () => {
+    const [stored, one, other] = [session(), session(), session()]
+    attachRevision(stored, revision())
+    passRevision(stored, one, { originalMaxAge: 60 } as Cookie, 1234)
+    ;(revisionOf(one, store, 'a') as Revision).content = 'saved since'
+    passRevision(stored, other, { originalMaxAge: 60 } as Cookie, 1234)
+    expect(revisionOf(other, store, 'a')?.content).toBe(revisionOf(stored, store, 'a')?.content)
+    expect(revisionOf(other, store, 'a')?.content).not.toBe('saved since')
   })
 
   test('a session that was not read passes none, and takes away what was there', () => {
