@@ -339,9 +339,9 @@ export class MemcachedStore extends Store {
   /** For express-session, which calls back without looking whether there is a callback. */
   override regenerate(
     req: Parameters<Store['regenerate']>[0],
-    callback: (error?: unknown) => unknown = () => {},
+    callback?: (error?: unknown) => unknown,
   ): void {
-    super.regenerate(req, callback)
+    super.regenerate(req, given(callback) ?? (() => {}))
   }
 
   /** For express-session: makes `req.session` of a stored session. It keeps what was read in mind. */
@@ -355,22 +355,27 @@ export class MemcachedStore extends Store {
   }
 
   /**
-   * Lets operations on their way end, but for listings, frees the locks that are held, then closes every
+   * Lets operations on their way end, but for listings, and functions of the application (the change of an
+   * {@link update}, `onConflict`) for one `timeout`; frees the locks that are held, then closes every
    * connection. A client of your own stays open, and so does the option `backing`. Whatever is asked for afterwards
    * fails with `ERR_CLOSED`; closing again is no error.
    */
   close(): Promise<void>
   close(callback: Callback): void
   close(callback?: Callback): Promise<void> | void {
+    const wanted = given(callback)
     this.#closing ??= this.#close()
-    return callback === undefined ? this.#closing : settleWith(this.#closing, onFreshTick(callback))
+    return wanted === undefined ? this.#closing : settleWith(this.#closing, onFreshTick(wanted))
   }
 
   async #close(): Promise<void> {
     if (this.#pending > 0) {
+      const { changes, settings } = this.#context
+      const patience = setInterval(() => changes.abandon(), settings.timeout)
       await new Promise<void>(resolve => {
         this.#idle = resolve
       })
+      clearInterval(patience)
     }
     await this.#lockRoom.close()
     await this.#storage.close()
@@ -435,8 +440,9 @@ export class MemcachedStore extends Store {
     callback: Callback<T> | undefined,
     start: (done: Done<T>) => void,
   ): Promise<T> | void {
-    if (callback === undefined) return this.#promise(operation, sid, start)
-    this.#run(operation, sid, start, callback)
+    const wanted = given(callback)
+    if (wanted === undefined) return this.#promise(operation, sid, start)
+    this.#run(operation, sid, start, wanted)
   }
 
   #promise<T>(operation: OperationName, sid: string | undefined, start: (done: Done<T>) => void): Promise<T> {
@@ -455,9 +461,10 @@ export class MemcachedStore extends Store {
     callback: Callback<T> | undefined,
     start: () => Promise<T>,
   ): Promise<T> | void {
+    const wanted = given(callback)
     const begin = (): Promise<T> => (this.#closing === undefined ? start() : Promise.reject<T>(closedError()))
     const result = isTraced() ? traceTask(operation, undefined, begin) : begin()
-    return callback === undefined ? unattended(result) : settleWith(result, onFreshTick(callback))
+    return wanted === undefined ? unattended(result) : settleWith(result, onFreshTick(wanted))
   }
 
   #run<T>(
@@ -512,6 +519,17 @@ function createCluster(
     onReachable,
     onChange: (names, before) => emit('servers', names, before),
   })
+}
+
+/**
+ * The callback of a call; null is none, as it is for MemoryStore.
+ *
+ * @throws TypeError - for anything else, here and now: where it is called nobody could.
+ */
+function given<C>(callback: C | null | undefined): C | undefined {
+  if (callback === null || callback === undefined) return undefined
+  if (typeof callback === 'function') return callback
+  throw new TypeError(`Expected \`callback\` to be a function, got (${typeof callback})`)
 }
 
 function onFreshTick<T>(callback: Callback<T>): Done<T> {

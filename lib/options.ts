@@ -348,13 +348,15 @@ export function readOptions(options: MemcachedStoreOptions = {}): Settings {
   if (typeof options !== 'object' || options === null) {
     throw new TypeError(`Expected \`options\` to be an object, got ${show(options)}`)
   }
-  for (const [name, value] of Object.entries(options)) {
+  for (const name of Object.keys(options)) {
     if (!Object.hasOwn(EXPECTED, name)) {
       throw new TypeError(`Unknown option \`${name}\`. Known are ${Object.keys(EXPECTED).join(', ')}`)
     }
-    if (value === undefined) continue
-    const [words, test] = EXPECTED[name as keyof MemcachedStoreOptions]
-    if (!test(value)) {
+  }
+  for (const [name, [words, test]] of Object.entries(EXPECTED)) {
+    // An inherited one counts, too.
+    const value = options[name as keyof MemcachedStoreOptions]
+    if (value !== undefined && !test(value)) {
       const got = SECRET.has(name) ? `(${typeof value})` : show(value)
       throw new TypeError(`Expected \`${name}\` to be ${words}, got ${got}`)
     }

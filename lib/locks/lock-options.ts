@@ -1,4 +1,5 @@
 import { inspect } from 'node:util'
+import { readCallOptions } from '../call-options.ts'
 
 /** How a session is locked. In seconds, as `ttl`. */
 export interface LockOptions {
@@ -27,8 +28,8 @@ const MAX_WAIT = 2_147_483
 const MAX_LEASE = 60 * 60 * 24 * 30
 
 /** @throws TypeError - naming the option, what it should be, and what it was. */
-export function readLockOptions(options: LockOptions = {}): LockSettings {
-  const { wait = 10, lease = 30 } = options
+export function readLockOptions(options?: LockOptions): LockSettings {
+  const { wait = 10, lease = 30 } = readCallOptions(options, ['wait', 'lease'])
   check('wait', wait, 0, MAX_WAIT)
   check('lease', lease, 1, MAX_LEASE)
   return { wait, lease }

@@ -52,6 +52,9 @@ export class Locks implements LeaseOwner {
     options: LockOptions | undefined,
     trace?: OperationTrace,
   ): Promise<T> {
+    if (typeof task !== 'function') {
+      throw new TypeError(`Expected \`task\` to be a function, got (${typeof task})`)
+    }
     const lease = await this.acquire(sid, readLockOptions(options), trace)
     let result: T
     try {

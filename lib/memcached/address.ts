@@ -128,9 +128,12 @@ function parseCredentials(text: string, fail: Fail): { username: string; passwor
   }
 }
 
+/** What is in the place of a port and too long for one: a password, whose host was forgotten. */
+const NO_PORT = /^((?:[a-z+]+:\/\/)?[^:/[]+:)(?!\d+\/?$)[^/]{6,}$/i
+
 /** An address as a message may show it. */
 function hide(address: string): string {
-  return `\`${address.replace(/^.*@/s, '***@')}\``
+  return `\`${address.replace(/^.*@/s, '***@').replace(NO_PORT, '$1***')}\``
 }
 
 function unexpected(expected: string, got: string): TypeError {

@@ -29,6 +29,9 @@ export interface ChangeQueues {
   /** @throws TypeError - for an id that is no string. */
   submit<T>(context: Context, sid: string, change: Change<T>, done: Done<T>): void
 
+  /** Fails the changes that have waited long for a function of the application. */
+  abandon(): void
+
   /** Runs a read when the changes that came before it have ended, so that what was saved is read. */
   read<T>(context: Context, sid: string, done: Done<T>, ask: Read<T>): void
 }

@@ -9,13 +9,17 @@ const AT_ONCE = 512
 /**
  * Reads many sessions, pipelined. The map holds those that were found; the first failure ends it.
  *
- * @throws TypeError - for an id that is no string, before anything is read.
+ * @throws TypeError - for no list, or an id that is no string, before anything is read.
  */
 export function readMany(
   context: Context,
   sids: Iterable<string>,
   done: Done<Map<string, SessionData>>,
 ): void {
+  // A string would be taken for the ids of its characters.
+  if (typeof sids !== 'object' || sids === null || typeof sids[Symbol.iterator] !== 'function') {
+    throw new TypeError(`Expected \`sids\` to be a list of ids, got (${typeof sids})`)
+  }
   const wanted = [...new Set(sids)]
   for (const sid of wanted) {
     // Most are read in a callback of another, where nobody would catch it.

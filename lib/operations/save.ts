@@ -4,6 +4,7 @@ import { isSession, isUnmodified } from '../session/codec.ts'
 import type { Lifetime } from '../session/expiry.ts'
 import { type Revision, revisionOf } from '../session/revision.ts'
 import { kept } from '../storage/record.ts'
+import { checkId } from '../storage/session-id.ts'
 import { userOf } from '../users/user-of.ts'
 import type { Context } from './context.ts'
 import { destroy } from './destroy.ts'
@@ -27,6 +28,7 @@ export function save(context: Context, sid: string, session: SessionData, done: 
 
 /** Everything that can fail before the network fails here. */
 function start(context: Context, sid: string, session: SessionData, done: Done<void>): void {
+  checkId(sid)
   if (!isSession(session)) {
     throw new TypeError('Expected `session` to be an object with a `cookie`, as express-session makes them')
   }

@@ -85,6 +85,9 @@ export function update(
   updater: Updater,
   done: Done<SessionData | null>,
 ): void {
+  if (typeof updater !== 'function') {
+    throw new TypeError(`Expected \`change\` to be a function, got (${typeof updater})`)
+  }
   context.changes.submit(context, sid, new Update(context, sid, updater), done)
 }
 

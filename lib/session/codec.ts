@@ -4,7 +4,10 @@ import { stringifyJson } from './json.ts'
 
 /** How sessions become text and back; the option `serializer`. */
 export interface Serializer {
-  /** The text of a session, cookie included. Gets a live one, whose cookie has a `toJSON`; what it throws fails the save. */
+  /**
+   * The text of a session, cookie included. Gets a live one, whose cookie has a `toJSON` that tells what is to be
+   * stored, or a plain one, whose cookie is that: `JSON.stringify` writes both. What it throws fails the save.
+   */
   stringify(session: SessionData): string
   /** The session in such a text, with its cookie. Where it throws there is no session: event `corrupt`. */
   parse(text: string): unknown

@@ -1,4 +1,5 @@
 import type { SessionData } from 'express-session'
+import { readCallOptions } from '../call-options.ts'
 import { MemcachedStoreError } from '../errors.ts'
 import { backOff } from '../pause.ts'
 import { RecentKeys } from '../recent-keys.ts'
@@ -82,8 +83,9 @@ export class Users {
    *
    * @throws TypeError - for a user that is no string.
    */
-  async destroyAllOf(user: string, { except }: DestroyAllOptions = {}): Promise<void> {
+  async destroyAllOf(user: string, options?: DestroyAllOptions): Promise<void> {
     check(user)
+    const { except } = readCallOptions(options, ['except'])
     const revoked = new Map<string, number>()
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
       if (attempt > 0) await backOff(attempt, MAX_PAUSE)

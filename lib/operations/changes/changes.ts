@@ -1,4 +1,4 @@
-import { ConnectionLostError } from '../../errors.ts'
+import { ConnectionLostError, closedError } from '../../errors.ts'
 import { SessionRecord } from '../../storage/record.ts'
 import { checkId } from '../../storage/session-id.ts'
 import { traceHere } from '../../tracing.ts'
@@ -20,6 +20,8 @@ export class Changes implements ChangeQueues {
   /** What is under way, by session id: one change that was first, or a queue. */
   #busy: Map<string, Entry | Queue> = new Map()
   #forgotten = 0
+  /** Set aside, since a function of the application takes its time. */
+  readonly #aside: Set<Entry> = new Set()
 
   /** @throws TypeError - for an id that is no string. */
   submit<T>(context: Context, sid: string, change: Change<T>, done: Done<T>): void {
@@ -46,8 +48,15 @@ export class Changes implements ChangeQueues {
     this.#queue(context, sid, busy).wait(ask.bind(null, context, sid, done))
   }
 
+  abandon(): void {
+    fail(Array.from(this.#aside), closedError())
+    this.#aside.clear()
+  }
+
   /** Goes on with a change that had been set aside. */
   #resume(context: Context, sid: string, entry: Entry): void {
+    this.#aside.delete(entry)
+    if (entry.isOver) return
     const busy = this.#busy.get(sid)
     if (busy !== undefined) this.#queue(context, sid, busy).push(entry)
     else this.#queue(context, sid, entry).start(null, null)
@@ -58,6 +67,7 @@ export class Changes implements ChangeQueues {
     if (busy instanceof Queue) return busy
     const queue = new Queue(context, sid, busy, {
       idle: () => this.#forget(sid),
+      setAside: entry => this.#aside.add(entry),
       resume: entry => this.#resume(context, sid, entry),
     })
     this.#busy.set(sid, queue)

@@ -50,7 +50,9 @@ export interface Lost {
 export interface QueueOwner {
   /** Nobody waits any more. */
   idle(): void
-  /** A change that had been set aside can go on. */
+  /** A change waits for a function of the application, outside of the queue. */
+  setAside(entry: Entry): void
+  /** That can go on, unless it is over. */
   resume(entry: Entry): void
 }
 
@@ -316,10 +318,16 @@ export class Queue {
     const { timeout } = this.#context.settings
     const expiry = entry.change.isPatient
       ? undefined
-      : setTimeout(() => this.#expire(entry), (timeout * 3) / 4)
+      : setTimeout(
+          () => {
+            this.#expire(entry)
+            this.#owner.resume(entry)
+          },
+          (timeout * 3) / 4,
+        )
+    this.#owner.setAside(entry)
     void decided.then(found => {
       clearTimeout(expiry)
-      if (entry.isOver) return
       entry.late = { on, decision: found }
       this.#owner.resume(entry)
     })
