@@ -160,6 +160,20 @@ function excuse(
       ),
   )
   if (isLeftInTheMiddle) return 'memcached goes away while a change is on its way, and others change it'
+  // One that has lost its connection is told what the backing store has.
+  const isReadBehind = operations.some(
+    ({ what, process, start, end }) =>
+      what === 'get' &&
+      end === until &&
+      history.doubts.some(doubt => doubt.process === process && doubt.time >= start && doubt.time <= end) &&
+      changes.some(
+        left =>
+          left.start <= end &&
+          left.end >= start &&
+          changes.some(other => other !== left && other.start <= left.end && other.end >= left.start),
+      ),
+  )
+  if (isReadBehind) return 'a read that cannot reach memcached meets overlapping changes on their way'
   // One that came after its deadline is made up for later on.
   const settling = ({ asked, time }: RowChange): number =>
     LOOK * plan.setting.latency + (time - asked > backing.timeout / 2 ? PAID + backing.timeout : 0)

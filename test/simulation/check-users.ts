@@ -31,7 +31,8 @@ function judgeListing(court: Court, listing: Operation, sids: readonly string[])
       ({ what, calls, error }) => what === 'get' && calls > 0 && error === undefined,
     )
     const before = reads.findLast(({ end }) => end <= listing.start)
-    const after = reads.find(({ start }) => start >= listing.end)
+    // Whose clock is behind sees it live on for so long.
+    const after = reads.find(({ start, skew }) => start + Math.min(skew, 0) >= listing.end)
     const [was, is] = [userOf(before?.leaves ?? {}), userOf(after?.leaves ?? {})]
     // What the backing store brings back may be seen for a while after its end.
     const isOver = plan.setting.backing !== null && endOf(one) <= listing.end
