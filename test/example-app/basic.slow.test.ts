@@ -21,17 +21,20 @@ describe('examples/basic', () => {
     for (const round of [0, 1]) {
       const server = spawn(process.execPath, ['--import', 'tsx', path(`examples/basic/${file}`)], {
         env: { ...process.env, PORT: String(port), MEMCACHED_SERVERS: memcached.address },
-        stdio: 'ignore',
+        stdio: ['ignore', 'pipe', 'pipe'],
       })
+      let output = ''
+      for (const stream of [server.stdout, server.stderr]) stream.on('data', chunk => (output += chunk))
       onTestFinished(() => void server.kill('SIGKILL'))
-      await until(
+      const isThere = await until(
         () =>
           fetch(url).then(
             ({ ok }) => ok,
-            () => false,
+            () => server.exitCode !== null,
           ),
         20_000,
-      )
+      ).catch(() => false)
+      expect({ isThere, exitCode: server.exitCode, output }).toMatchObject({ isThere: true, exitCode: null })
       for (const visit of [1, 2]) {
         expect(await visitor.send(url)).toBe(`You have been here ${round * 2 + visit} times`)
       }

@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { afterEach } from 'vitest'
 import { until } from '../support/until.ts'
@@ -14,9 +15,22 @@ export interface Started {
 
 const started: ChildProcess[] = []
 
-afterEach(() => {
-  for (const child of started.splice(0)) child.kill('SIGKILL')
+/** Milliseconds that it has to stop what it has started. */
+const GRACE = 10_000
+
+// Killed at once it would leave its memcacheds behind.
+afterEach(async () => {
+  await Promise.all(started.splice(0).map(end))
 })
+
+async function end(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return
+  const gone = once(child, 'exit')
+  child.kill('SIGTERM')
+  const timer = setTimeout(() => child.kill('SIGKILL'), GRACE)
+  await gone
+  clearTimeout(timer)
+}
 
 /** The example app from its command line, on free ports, and what it prints. */
 export function start(args: string[], env: NodeJS.ProcessEnv = {}): Started {

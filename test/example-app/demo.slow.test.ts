@@ -15,7 +15,8 @@ describe('npm start', () => {
     const urls = await until(() => {
       const found = output().match(/http:\/\/localhost:\d+/g)
       return child.exitCode !== null || found?.length === 2 ? found : null
-    }, 60_000)
+    }, 60_000).catch(() => null)
+    if (urls?.length !== 2) throw new Error(`It did not start: ${output()}`)
     const [one, other] = urls as unknown as [string, string]
     expect(one).not.toBe(other)
 
