@@ -289,6 +289,14 @@ export const MUTANTS: readonly Mutant[] = [
       'left * lives',
     ]),
   ),
+  at(
+    180_000_154_623,
+    backed('takes a life that it gave once for given again, whatever was asked for since', [
+      EDIT,
+      'revision.attempts = this.#leftAfterTouch(revision)',
+      '{}',
+    ]),
+  ),
   backed('refuses a request on account of its own failed save', [
     EDIT,
     'return sent === stored || this.#context.codec.isRefresh(sent, stored)',
