@@ -48,7 +48,7 @@ export class Timeline {
    */
   constructor(changes: readonly Change[], tolerance: number, rows?: readonly RowChange[]) {
     this.entries = changes.filter(({ value, flags }) => flags !== 0 || String(value) !== LEASE).map(toStored)
-    const lost = this.entries.filter(({ kind }) => kind === 'evicted' || kind === 'lost')
+    const lost = this.entries.filter(isLoss)
     this.losses = lost.map(({ time }) => time)
     this.accidents =
       rows === undefined ? lost.filter(entry => !entry.isTombstone).map(({ time }) => time) : []
@@ -61,9 +61,10 @@ export class Timeline {
     for (const [index, entry] of this.entries.entries()) {
       if ((entry.kind !== 'written' && entry.kind !== 'touched') || entry.isTombstone) continue
       const from = Math.min(entry.until, entry.expires - tolerance)
-      const next = this.entries[index + 1]?.time ?? Number.POSITIVE_INFINITY
-      // What it has no more the backing store is asked for.
-      const to = rows === undefined ? next : Math.min(next, entry.until)
+      // One that was lost is over as well, once its time is; what memcached has no more the backing store is asked for.
+      const next = this.entries.find((other, at) => at > index && (rows !== undefined || !isLoss(other)))
+      const until = next?.time ?? Number.POSITIVE_INFINITY
+      const to = rows === undefined ? until : Math.min(until, entry.until)
       if (from < to) overThere.push({ from: Math.max(from, entry.time), to })
     }
     this.overThere = overThere
@@ -106,6 +107,10 @@ export class Timeline {
         paths.every(path => entry.leaves[path] === leaves[path]),
     )
   }
+}
+
+function isLoss({ kind }: Stored): boolean {
+  return kind === 'evicted' || kind === 'lost'
 }
 
 function toStored({ time, kind, mode, isConditional, value, flags, until }: Change): Stored {
