@@ -156,7 +156,8 @@ export class MemcachedStore extends Store {
    * Stores a session. One that this store has read is written only over what was read; where another
    * request changed it meanwhile, `onConflict` decides. One that was destroyed meanwhile stays so: no error, but
    * the event `conflict`. One that this store has not read is written whole. One round trip without a conflict, or
-   * none where nothing has changed and the stored date lags by less than `touchAfter`.
+   * none where nothing has changed and the stored date lags by less than `touchAfter`. One whose date has passed is
+   * destroyed where the application gave it that date; where time has ended it, nothing is stored.
    *
    * @throws MemcachedStoreError - `ERR_TOO_LARGE` where it is over `maxItemSize`; `ERR_CONFLICT` with
    *   `onConflict: 'reject'`, or after too many overlapping writes.
