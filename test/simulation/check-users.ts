@@ -35,7 +35,7 @@ function judgeListing(court: Court, listing: Operation, sids: readonly string[])
     const after = reads.find(({ start, skew }) => start + Math.min(skew, 0) >= listing.end)
     const [was, is] = [userOf(before?.leaves ?? {}), userOf(after?.leaves ?? {})]
     // What the backing store brings back may be seen for a while after its end.
-    const isOver = plan.setting.backing !== null && endOf(one) <= listing.end
+    const isOver = plan.setting.backing !== null && endOf(one, listing.skew) <= listing.end
     if (was === user && is === user && !isOver && !sids.includes(sid)) {
       const exception = excuseListed(court, one, user, listing.end) ?? excuseUntold(court, one, listing.end)
       if (exception !== undefined) court.exceptions.push(exception)
@@ -60,10 +60,14 @@ function isLongAgo({ operations }: Case, user: string): boolean {
   return operations.some(({ leaves, skew }) => userOf(leaves ?? {}) === user && skew <= -GRACE)
 }
 
-/** The latest date that a request has given this session. */
-function endOf({ operations }: Case): number {
+/** When the latest date is over that a request has given this session: by the lister's clock, or the world's of the backing store. */
+function endOf({ operations }: Case, clock: number): number {
   const changes = operations.filter(({ what }) => what === 'set' || what === 'touch')
-  return Math.max(...changes.map(({ expires }) => expires ?? Number.POSITIVE_INFINITY))
+  return Math.max(
+    ...changes.map(
+      ({ expires, skew }) => (expires ?? Number.POSITIVE_INFINITY) - Math.max(0, clock - skew, -skew),
+    ),
+  )
 }
 
 function judgeSignOut(court: Court, one: Case, ending: Operation): void {
