@@ -3,6 +3,7 @@ import type { Case, Court } from './checks.ts'
 import type { Operation } from './history.ts'
 import { type BackingSetting, slackOf } from './plan.ts'
 import { PATHS, PREFIX, userOf } from './session.ts'
+import { distrustOf } from './timeline.ts'
 
 /** Of its usual latency, what one call may take. */
 const MAX_LATENCIES = 70
@@ -33,6 +34,8 @@ interface Fate {
   readonly operations: readonly Operation[]
   /** When memcached lost it. */
   readonly losses: readonly number[]
+  /** When somebody did not trust what memcached had of it. */
+  readonly distrusted: readonly number[]
   /** What the backing store had of it. */
   readonly rows: readonly RowChange[]
 }
@@ -41,7 +44,7 @@ interface Fate {
 export function excuseBacked(court: Court, one: Case, until: number): string | undefined {
   const { operations, timeline, sid } = one
   const rows = court.database.changes.get(sid) ?? []
-  return excuse(court, { operations, losses: timeline.losses, rows }, until)
+  return excuse(court, { operations, losses: timeline.losses, distrusted: timeline.distrusted, rows }, until)
 }
 
 /**
@@ -55,12 +58,13 @@ export function excuseListed(court: Court, one: Case, user: string, until: numbe
   )
   const isOurs = (id: string): boolean => id === one.sid || id.startsWith('@')
   const changes = servers.flatMap(server =>
-    [...server.changes].filter(([key]) => isOurs(key.slice(PREFIX.length))).flatMap(([, those]) => those),
+    [...server.changes].filter(([key]) => isOurs(key.slice(PREFIX.length))).map(([, those]) => those),
   )
-  const lost = changes.filter(({ kind }) => kind === 'evicted' || kind === 'lost')
+  const lost = changes.flat().filter(({ kind }) => kind === 'evicted' || kind === 'lost')
   const fate = {
     operations: history.operations.filter(({ sid }) => sid === user || sids.has(sid)),
     losses: lost.map(({ time }) => time),
+    distrusted: changes.flatMap(distrustOf),
     rows: [...database.changes].filter(([id]) => isOurs(id)).flatMap(([, those]) => those),
   }
   return excuse(court, fate, until) ?? excuseUnkept(court, one, fate)
@@ -80,7 +84,7 @@ function excuseUnkept({ database }: Court, { operations }: Case, { losses }: Fat
 
 function excuse(
   { plan, history, database }: Court,
-  { operations, losses, rows }: Fate,
+  { operations, losses, distrusted, rows }: Fate,
   until: number,
 ): string | undefined {
   const { backing } = plan.setting
@@ -180,13 +184,22 @@ function excuse(
   // Who has told it looks when it has answered.
   const lookedAt = (row: RowChange): number =>
     (Number.isFinite(row.answered) ? row.answered : row.time) + settling(row)
+  const isOnItsWay = (row: RowChange, time: number): boolean =>
+    row.what !== 'destroy' && row.asked <= time && lookedAt(row) >= time
   const isLostInTheMiddle = losses.some(
     time =>
       time <= until &&
       (changes.some(({ what, start, end }) => what !== 'destroy' && start <= time && end >= time) ||
-        rows.some(row => row.what !== 'destroy' && row.asked <= time && lookedAt(row) >= time)),
+        rows.some(row => isOnItsWay(row, time))),
   )
-  return isLostInTheMiddle ? 'memcached loses a session while a change of it is on its way' : undefined
+  if (isLostInTheMiddle) return 'memcached loses a session while a change of it is on its way'
+  const isReplaced = distrusted.some(time => {
+    const writers = rows.filter(row => time <= until && isOnItsWay(row, time)).map(({ process }) => process)
+    return new Set(writers).size > 1
+  })
+  return isReplaced
+    ? 'a read after an outage replaces what memcached has, while two processes store a session'
+    : undefined
 }
 
 /** Did it give a shorter life, of which the backing store was not told, and that was over when a later change was done? */

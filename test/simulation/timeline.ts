@@ -33,6 +33,8 @@ export class Timeline {
   readonly accidents: readonly number[]
   /** When memcached threw away what it had of it, whether or not that was all there was. */
   readonly losses: readonly number[]
+  /** When somebody who did not trust what memcached had of it asked the backing store in its place. */
+  readonly distrusted: readonly number[]
   /** When it was destroyed. */
   readonly endings: readonly number[]
   /** When its tombstones were lost. */
@@ -47,7 +49,8 @@ export class Timeline {
    * @param rows - what the backing store had of it, where there is one: then nothing that memcached loses is lost.
    */
   constructor(changes: readonly Change[], tolerance: number, rows?: readonly RowChange[]) {
-    this.entries = changes.filter(({ value, flags }) => flags !== 0 || String(value) !== LEASE).map(toStored)
+    this.entries = changes.filter(change => !isLease(change)).map(toStored)
+    this.distrusted = distrustOf(changes)
     const lost = this.entries.filter(isLoss)
     this.losses = lost.map(({ time }) => time)
     this.accidents =
@@ -107,6 +110,24 @@ export class Timeline {
         paths.every(path => entry.leaves[path] === leaves[path]),
     )
   }
+}
+
+/** When a lease came over what had been stored. */
+export function distrustOf(changes: readonly Change[]): number[] {
+  const times = changes.map((change, index) => {
+    const before = changes[index - 1]
+    const isOverSession =
+      before?.kind === 'written' &&
+      !isLease(before) &&
+      (before.flags & TOMBSTONE) === 0 &&
+      change.isConditional
+    return isLease(change) && isOverSession ? change.time : Number.NaN
+  })
+  return times.filter(time => !Number.isNaN(time))
+}
+
+function isLease({ value, flags }: Change): boolean {
+  return flags === 0 && String(value) === LEASE
 }
 
 function isLoss({ kind }: Stored): boolean {
