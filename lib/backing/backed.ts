@@ -1,5 +1,6 @@
 import { ConnectionLostError, MemcachedStoreError } from '../errors.ts'
-import { SessionRecord, type Text, textOf } from '../storage/record.ts'
+import { type Text, textOf } from '../storage/kept-text.ts'
+import { SessionRecord } from '../storage/record.ts'
 import type { RecordCallback } from '../storage/storage.ts'
 import { type BackingCounts, BackingError } from './backing-store.ts'
 import { type Debt, Debts } from './debts.ts'

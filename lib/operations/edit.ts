@@ -6,7 +6,8 @@ import { lifeChanged, mergeCookies } from '../session/cookie.ts'
 import { expiresOf, type Lifetime } from '../session/expiry.ts'
 import { mergeFrom, same } from '../session/merge.ts'
 import { type Attempt, attachRevision, lookAtCookie, Revision, revisionOf } from '../session/revision.ts'
-import { SessionRecord, type Text, textOf } from '../storage/record.ts'
+import { type Text, textOf } from '../storage/kept-text.ts'
+import { SessionRecord } from '../storage/record.ts'
 import { knownUser, userOf } from '../users/user-of.ts'
 import { type Change, type Decision, type Draft, GONE } from './changes/change.ts'
 import type { Context } from './context.ts'
@@ -414,7 +415,7 @@ function rejected(): Decision<void> {
  * Is it one of express-session's, which its request saves again? By its methods: there may be more than one
  * copy of express-session in a tree.
  */
-function isLive(session: SessionData): boolean {
+export function isLive(session: SessionData): boolean {
   const { save, touch } = session as Partial<Session>
   return typeof save === 'function' && typeof touch === 'function'
 }

@@ -3,13 +3,13 @@ import { asError } from '../errors.ts'
 import { isSession, isUnmodified } from '../session/codec.ts'
 import type { Lifetime } from '../session/expiry.ts'
 import { type Revision, revisionOf } from '../session/revision.ts'
-import { kept } from '../storage/record.ts'
+import { kept, lent } from '../storage/kept-text.ts'
 import { checkId } from '../storage/session-id.ts'
 import { userOf } from '../users/user-of.ts'
 import type { Context } from './context.ts'
 import { destroy } from './destroy.ts'
 import type { Done } from './done.ts'
-import { Edit } from './edit.ts'
+import { Edit, isLive } from './edit.ts'
 import { isEnded } from './ended.ts'
 import { refresh } from './touch.ts'
 
@@ -46,10 +46,12 @@ function start(context: Context, sid: string, session: SessionData, done: Done<v
   }
   const user = userOf(context.settings, session)
   const { originalMaxAge } = session.cookie
+  // A plain object was only shown to us: once it is written nobody asks for its text.
+  const content = revision === undefined && !isLive(session) ? lent(text) : kept(text)
   context.changes.submit(
     context,
     sid,
-    new Edit(context, { sid, session, content: kept(text), lifetime, originalMaxAge, user }),
+    new Edit(context, { sid, session, content, lifetime, originalMaxAge, user }),
     done,
   )
 }

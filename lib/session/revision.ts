@@ -1,5 +1,6 @@
 import type { SessionData } from 'express-session'
-import { type SessionRecord, type Text, textOf } from '../storage/record.ts'
+import { type Text, textOf } from '../storage/kept-text.ts'
+import type { SessionRecord } from '../storage/record.ts'
 import type { Codec } from './codec.ts'
 import { expiresOf } from './expiry.ts'
 

@@ -1,3 +1,5 @@
+import { type Text, textOf } from './kept-text.ts'
+
 /** Which state of a record was read or written. Known to the storage that gave it alone. */
 export type Version = object
 
@@ -11,24 +13,6 @@ export type Version = object
  * - `unknown`: nobody has looked, and it does not matter.
  */
 export type RecordKind = 'missing' | 'destroyed' | 'corrupt' | 'stored' | 'unknown'
-
-/** A session's text; of a long one that is on its way its bytes: see {@link kept}. */
-export type Text = string | Buffer
-
-/** Characters. */
-const LONG = 16_384
-
-/**
- * What is kept of a text until the answer comes. A long one becomes bytes, which lie outside of the heap: there the
- * collector would copy it twice in the meantime, and look through all that lives more often.
- */
-export function kept(text: string): Text {
-  return text.length > LONG ? Buffer.from(text) : text
-}
-
-export function textOf(text: Text): string {
-  return typeof text === 'string' ? text : text.utf8Slice(0, text.length)
-}
 
 /** One state of a session, as it was read or written. */
 export class SessionRecord {

@@ -1,5 +1,6 @@
 import type { MemcachedStoreError } from '../errors.ts'
-import type { SessionRecord, Text, Version } from './record.ts'
+import type { Text } from './kept-text.ts'
+import type { SessionRecord, Version } from './record.ts'
 
 /**
  * What is stored, in the words of a store: what lies under a session's id, the few records beside sessions,

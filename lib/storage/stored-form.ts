@@ -2,8 +2,9 @@ import type { Item } from '../memcached/node.ts'
 import { NOT_FOUND, type Reply } from '../memcached/reply.ts'
 import { compress, compressNow, decompress } from './compression.ts'
 import { Keyring, SEAL_BYTES } from './encryption.ts'
+import { type Text, textOf } from './kept-text.ts'
 import { MAX_KEY } from './limits.ts'
-import { SessionRecord, type Text, textOf, type Version } from './record.ts'
+import { SessionRecord, type Version } from './record.ts'
 
 /*
  * Flags of a stored item. Plain JSON has 0, so that other languages read it as it is. Ours are high

@@ -1,7 +1,10 @@
+import { randomUUID } from 'node:crypto'
+import { setImmediate } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { hasMemcached } from '../support/memcached.ts'
 import { until } from '../support/until.ts'
 import { load, save } from './live.ts'
+import { type AnySession, makeSession } from './two-stores.ts'
 import { World } from './world.ts'
 
 /** Far longer than what is kept as text while a request is on its way, and not of ASCII alone. */
@@ -63,6 +66,60 @@ describe.skipIf(!hasMemcached).concurrent.each([
     await save(live)
     expect(await stores.stored(sid)).toEqual({ text: long('second'), again: true })
     expect(stores.conflicts).toEqual([])
+  })
+
+  test('plain objects, many at once, are stored each as what it is, whatever breaks', async () => {
+    await using world = await World.start({ ...options, timeout: 5000 })
+    const { stores, proxy } = world
+    const sids = await Promise.all(Array.from({ length: 32 }, () => stores.create({ text: long('first') })))
+    for (let turn = 1; turn <= 4; turn++) {
+      const saves = sids.map((sid, number) =>
+        stores.here.set(sid, makeSession({ text: long(`${turn} of ${number}`) })),
+      )
+      if (turn % 2 === 0) proxy.loseNextReply('reset')
+      await Promise.all(saves)
+      for (const [number, sid] of sids.entries()) {
+        expect(await stores.stored(sid)).toEqual({ text: long(`${turn} of ${number}`) })
+      }
+    }
+  })
+
+  test('what comes while a plain object is written goes on from that', async () => {
+    await using world = await World.start({ ...options, timeout: 5000 })
+    const { stores, proxy } = world
+    const sid = await stores.create({ text: long('first') })
+    proxy.roundTrip(5)
+    const first = stores.here.set(sid, makeSession({ text: long('second'), count: 0 }))
+    const others = Array.from({ length: 4 }, () => stores.create({ text: long('other') }))
+    const counts = Array.from({ length: 8 }, () =>
+      stores.here.update(sid, session => {
+        const counting = session as AnySession & { count: number }
+        counting.count++
+      }),
+    )
+    await Promise.all([first, ...others, ...counts])
+    expect(await stores.stored(sid)).toEqual({ text: long('second'), count: 8 })
+  })
+
+  test('what has gone on from a plain object knows it, though its reply is lost and others are written', async () => {
+    await using world = await World.start({ ...options, timeout: 5000 })
+    const { stores, proxy } = world
+    const sid = await stores.create({ text: long('first') })
+    const first = stores.here.set(sid, makeSession({ text: long('second'), count: 0 }))
+    const counted = stores.here.update(sid, session => {
+      const counting = session as AnySession & { count: number }
+      counting.count++
+    })
+    await first
+    // The update is worked out, and does not arrive.
+    proxy.silence()
+    const other = stores.here.set(randomUUID(), makeSession({ text: long('others'), count: 0 }))
+    await setImmediate()
+    await setImmediate()
+    proxy.cutNow('reset')
+    proxy.pass()
+    await Promise.all([counted, other])
+    expect(await stores.stored(sid)).toEqual({ text: long('second'), count: 1 })
   })
 
   test('a take-back after a save of unknown outcome holds', async () => {

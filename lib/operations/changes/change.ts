@@ -1,6 +1,7 @@
 import type { ConflictOutcome } from '../../events.ts'
 import type { Lifetime } from '../../session/expiry.ts'
-import type { SessionRecord, Text } from '../../storage/record.ts'
+import type { Text } from '../../storage/kept-text.ts'
+import type { SessionRecord } from '../../storage/record.ts'
 
 /** What is to lie under a session's id. */
 export interface Draft {

@@ -1,4 +1,5 @@
 import { ConnectionLostError, closedError } from '../../errors.ts'
+import { letGo } from '../../storage/kept-text.ts'
 import { SessionRecord } from '../../storage/record.ts'
 import { checkId } from '../../storage/session-id.ts'
 import { traceHere } from '../../tracing.ts'
@@ -109,6 +110,8 @@ export class Changes implements ChangeQueues {
       if (isWritten(result)) {
         follow(context, sid, draft)
         settle(context, entry, decision, result, sentAt)
+        // Those that came meanwhile go on from what was written.
+        if (this.#busy.get(sid) === entry) letGo(draft.content)
         this.#leave(sid, result)
       } else if (error === null) {
         entry.sent = null

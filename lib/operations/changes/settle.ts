@@ -1,5 +1,6 @@
 import type { MemcachedStoreError } from '../../errors.ts'
-import { type SessionRecord, textOf } from '../../storage/record.ts'
+import { textOf } from '../../storage/kept-text.ts'
+import type { SessionRecord } from '../../storage/record.ts'
 import { traceHere } from '../../tracing.ts'
 import { knownUser } from '../../users/user-of.ts'
 import type { Context } from '../context.ts'
