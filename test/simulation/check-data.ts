@@ -50,10 +50,7 @@ export function judgeData(court: Court, one: Case): void {
       const fault = objection(one, writes, path, value, read)
       if (fault === undefined) continue
       const told = `${path === 'life' ? 'cookie' : 'data'}: ${one.sid} ${path} is ${value} although ${fault}`
-      const exception =
-        excuse(court, one, writes, path, value) ??
-        excuseBacked(court, one, read.end) ??
-        (one.timeline.tombstonesLost.some(time => time <= read.end) ? TOMBSTONE_LOST : undefined)
+      const exception = excuse(court, one, writes, path, value, read.end)
       if (exception === undefined) violations.push(told)
       else exceptions.push(exception)
     }
@@ -205,6 +202,21 @@ function hasSeen(write: Write, origin: Write): boolean {
 
 /** The exception by which an objection is none. */
 export function excuse(
+  court: Court,
+  one: Case,
+  writes: readonly Write[],
+  path: Path,
+  value: unknown,
+  until: number,
+): string | undefined {
+  return (
+    excuseWrite(court, one, writes, path, value) ??
+    excuseBacked(court, one, until) ??
+    (one.timeline.tombstonesLost.some(time => time <= until) ? TOMBSTONE_LOST : undefined)
+  )
+}
+
+function excuseWrite(
   { plan, history }: Court,
   { timeline }: Case,
   writes: readonly Write[],

@@ -58,7 +58,10 @@ function judgeMissing(court: Court, one: Case, read: Operation): void {
       ...(promise.expires === null ? [] : [read, ...writers].map(({ skew }) => skew)),
       ...(plan.setting.backing === null ? [] : [0]),
     ]
-    const ahead = Math.max(0, ...clocks.map(clock => clock - promise.skew))
+    // Of what has no date each who writes it tells the backing store an end, by his own clock.
+    const tellers = plan.setting.backing !== null && promise.expires === null ? writers : []
+    const behind = Math.min(...[promise, ...tellers].map(({ skew }) => skew))
+    const ahead = Math.max(0, ...clocks.map(clock => clock - behind))
     // Somebody may have renewed it while the answer was on its way.
     const by = timeline.isOver(read.start, read.end) ? read.end : read.start
     const left = expires - ahead - by
@@ -173,7 +176,7 @@ function latestEnd(court: Court, one: Case, writes: readonly Write[], read: Oper
     // Somebody has set another life since. A longer one keeps the date that the shorter one promised.
     const isLonger = Number(read.leaves?.life ?? Infinity) > Number(life ?? Infinity)
     const isStale = !isLonger && objection(one, writes, 'life', life, read) !== undefined
-    if (isStale && excuse(court, one, writes, 'life', life) === undefined) continue
+    if (isStale && excuse(court, one, writes, 'life', life, read.end) === undefined) continue
     const slack = slackOf(setting.touchAfter, (life as number | undefined) ?? setting.ttl * 1000)
     if (operation.expires !== null)
       latest = Math.max(latest, operation.expires + slack + 1000 + 2 * tolerance)
