@@ -72,9 +72,9 @@ async function work(job: number, tell: (progress: Progress) => void): Promise<vo
     tally.add(plan, outcome)
     for (const violation of outcome.verdict.violations) {
       const kind = kindOf(violation)
-      const find = finds.get(kind)
-      if (find === undefined)
-        finds.set(kind, { kind, seed: plan.seed, violation, count: 1, after: number + 1 })
+      const id = `${plan.seed} ${kind}`
+      const find = finds.get(id)
+      if (find === undefined) finds.set(id, { kind, seed: plan.seed, violation, count: 1, after: number + 1 })
       else find.count++
     }
     if (performance.now() - told >= PROGRESS) {
