@@ -41,7 +41,7 @@ export const MUTANTS: readonly Mutant[] = [
     plain('forgets what the save of a session wanted that was over', [
       EDIT,
       'if (outcome === undefined) this.#remember(textOf(content))',
-      '',
+      'if (outcome === undefined) {}',
     ]),
   ),
   plain('takes a write whose reply was lost for carried out', [
