@@ -212,7 +212,7 @@ export const MUTANTS: readonly Mutant[] = [
   ),
   backed('forgets what it owes', ['backing/debts.ts', 'this.#debts.set(id, debt)', '']),
   at(
-    12_000_011_470,
+    310_000_042_296,
     backed('makes up for something by what a server has that was away', [
       BACKED,
       'if (this.#isGood(sid, seen)) await this.#store(sid, seen)',
