@@ -77,6 +77,8 @@ function judgeSignOut(court: Court, one: Case, ending: Operation): void {
     if (read.what !== 'get' || read.start < ending.end || userOf(read.leaves ?? {}) !== ending.sid) continue
     const logins = writes.filter(({ path, value }) => path === 'user' && value === read.leaves?.user)
     if (logins.length === 0 || logins.some(login => isAfter(court, one, login, ending))) continue
+    // Then nobody was signed in before a later save gave it a date to come.
+    if (logins.every(wasOver) && isSavedAfter(one, read, ending)) continue
     const exception = excuseListed(court, one, ending.sid, read.end)
     if (exception !== undefined) {
       court.exceptions.push(exception)
@@ -111,6 +113,17 @@ function isAfter(
     ({ time, value }) => time >= start && time <= end && String(value).includes(`"${sid}"`),
   )
   return listed === undefined || listed.time >= ending.start
+}
+
+/** Had its time passed before it was saved? */
+function wasOver({ operation, end }: Write): boolean {
+  return operation !== undefined && operation.expires !== null && operation.expires <= end
+}
+
+function isSavedAfter({ operations }: Case, { leaves: found }: Operation, { start }: Operation): boolean {
+  return operations.some(
+    ({ what, leaves, end }) => what === 'set' && leaves?.user === found?.user && end >= start,
+  )
 }
 
 function isIndexLost({ plan, servers }: Court): boolean {
