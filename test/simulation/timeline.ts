@@ -114,16 +114,13 @@ export class Timeline {
 
 /** When a lease came over what had been stored. */
 export function distrustOf(changes: readonly Change[]): number[] {
-  const times = changes.map((change, index) => {
-    const before = changes[index - 1]
-    const isOverSession =
-      before?.kind === 'written' &&
-      !isLease(before) &&
-      (before.flags & TOMBSTONE) === 0 &&
-      change.isConditional
-    return isLease(change) && isOverSession ? change.time : Number.NaN
-  })
-  return times.filter(time => !Number.isNaN(time))
+  return changes
+    .filter((change, index) => isLease(change) && change.isConditional && isSession(changes[index - 1]))
+    .map(({ time }) => time)
+}
+
+function isSession(change: Change | undefined): boolean {
+  return change?.kind === 'written' && !isLease(change) && (change.flags & TOMBSTONE) === 0
 }
 
 function isLease({ value, flags }: Change): boolean {
