@@ -122,6 +122,28 @@ describe.skipIf(!hasMemcached).concurrent.each([
     expect(await stores.stored(sid)).toEqual({ text: long('second'), count: 1 })
   })
 
+  test.each(['live', 'plain'])(
+    'of a request that goes on, %s, are what it has saved, whatever is stored after that',
+    async form => {
+      await using world = await World.start({ ...options, timeout: 5000 })
+      const { stores } = world
+      const sid = await stores.create({ text: long('first') })
+      const mine =
+        form === 'live' ? await load(stores.here, sid) : ((await stores.here.get(sid)) as AnySession)
+      mine.text = long('second')
+      await stores.here.set(sid, mine)
+      for (let count = 0; count < 3; count++) {
+        await stores.here.set(randomUUID(), makeSession({ text: long('others') }))
+      }
+      await stores.edit(sid, theirs => {
+        theirs.text = long('theirs')
+      })
+      mine.mine = 1
+      await stores.here.set(sid, mine)
+      expect(await stores.stored(sid)).toEqual({ text: long('theirs'), mine: 1 })
+    },
+  )
+
   test('a take-back after a save of unknown outcome holds', async () => {
     await using world = await World.start(options)
     const { stores, memcached } = world
