@@ -14,6 +14,15 @@ export class RequestQueue {
     this.size++
   }
 
+  /** The deadline that comes first. What a protocol asks for once more stands behind later ones. */
+  get deadline(): number {
+    let soonest = Infinity
+    for (let request = this.first; request !== null; request = request.next) {
+      if (request.deadline < soonest) soonest = request.deadline
+    }
+    return soonest
+  }
+
   /** Takes the first; there must be one. */
   shift(): Request {
     const first = this.first as Request

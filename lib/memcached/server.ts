@@ -172,10 +172,11 @@ export class Server {
   #isAsked(): boolean {
     const connection = this.#connection
     if (connection === null) return false
-    const { first } = connection.requests
-    if (first === null) connection.rest()
-    else if (first.deadline <= this.#clock.now) connection.drop(this.#silentError())
-    return first !== null
+    const { requests } = connection
+    const isAsked = requests.size > 0
+    if (!isAsked) connection.rest()
+    else if (requests.deadline <= this.#clock.now) connection.drop(this.#silentError())
+    return isAsked
   }
 
   #silentError(): MemcachedStoreError {

@@ -54,4 +54,22 @@ describe.skipIf(!hasMemcached)('slow server', () => {
     ])
     await operations.settled()
   })
+
+  test('a read that has waited for a save has no second deadline', async () => {
+    await using lab = await Lab.start(PATIENT)
+    const { operations, proxy } = lab
+    await lab.warmUp()
+    const { connections } = proxy
+    // It goes ahead at the half of its time, and would be answered at one and a half.
+    proxy.delay(PATIENT.timeout * 0.95)
+    const saved = operations.set('same')
+    const reads = [operations.get('same'), operations.getMany(['other', 'same'])]
+    expect((await saved).error).toBeNull()
+    for (const { error } of await Promise.all(reads)) expect(error).toMatchObject({ code: 'ERR_TIMEOUT' })
+    await operations.settled()
+    // Their connection is none the worse.
+    expect(proxy.connections).toBe(connections)
+    await proxy.pass()
+    await operations.recovered()
+  })
 })

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import fc from 'fast-check'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { ConnectionLostError } from '../../lib/errors.ts'
@@ -19,6 +20,7 @@ const PATIENCE = 5000
 /** A server that answers each line, after the greeting, as a test says. */
 async function scripted(
   answer: (line: string, connection: number) => string | null,
+  timeout = PATIENCE,
 ): Promise<{ node: MemjsNode; lines: string[]; connections: () => number }> {
   const lines: string[] = []
   let connections = 0
@@ -39,7 +41,7 @@ async function scripted(
     })
   }).listen(0, '127.0.0.1')
   await once(server, 'listening')
-  const node = nodeOf(`127.0.0.1:${(server.address() as AddressInfo).port}`, PATIENCE, { protocol: 'text' })
+  const node = nodeOf(`127.0.0.1:${(server.address() as AddressInfo).port}`, timeout, { protocol: 'text' })
   onTestFinished(async () => {
     await node.close()
     server.close()
@@ -116,6 +118,20 @@ describe('text', () => {
     const error = await set(node, 'a', 'x').catch((thrown: unknown) => thrown)
     expect(error).toBeInstanceOf(ConnectionLostError)
     expect((error as ConnectionLostError).remaining).toBeGreaterThan(0)
+  })
+
+  test('what is asked for once more has no second deadline', async () => {
+    const timeout = 500
+    // The first write's version is looked for, behind a read that came later, and then nothing comes any more.
+    const { node } = await scripted(line => (line === 'gets later' ? 'STORED\r\n' : ''), timeout)
+    const silent = await scripted(() => '', timeout)
+    const ended: string[] = []
+    const written = set(node, 'first', '').finally(() => ended.push('write'))
+    await sleep(timeout / 4)
+    const unanswered = get(silent.node, 'any').finally(() => ended.push('read'))
+    await sleep(timeout / 2)
+    await Promise.allSettled([written, unanswered, get(node, 'later')])
+    expect(ended).toEqual(['write', 'read'])
   })
 
   test('after ERROR and CLIENT_ERROR the connection is dropped', async () => {

@@ -6,6 +6,7 @@ import type { Context } from '../context.ts'
 import type { Done } from '../done.ts'
 import type { Change, Decision, Draft } from './change.ts'
 import { decide, Entry } from './entry.ts'
+import { Reader } from './reader.ts'
 import { fail, follow, isUnlisted, isWritten, settle, type WriteResult, write } from './settle.ts'
 
 /** Changes of one process are written as one, so this many lost races need many processes. */
@@ -21,14 +22,6 @@ const TOO_MANY = 'Too many overlapping changes of one session: try again'
 const NEEDS_MEMCACHED = '`update` needs memcached, which is away: the backing store alone keeps no others out'
 const UNCLEAR =
   'A write was cut off, and others may have changed the session since: whether `update` was stored is not known'
-
-/** A read that waits for the last change that came before it. */
-interface Reader {
-  readonly task: () => void
-  readonly after: Entry
-  /** The tick at which it goes ahead, whoever gets on. */
-  readonly deadline: number
-}
 
 /** What a group of changes comes to. */
 interface Plan {
@@ -67,7 +60,9 @@ export class Queue {
   readonly #owner: QueueOwner
   #group: Entry[]
   #waiting: Entry[] = []
+  /** Those that wait, and those that have gone ahead. */
   #readers: Reader[] = []
+  readonly #asking: Set<Reader> = new Set()
   #ticks = 0
   /** Counts the ticks in which nothing gets on, and a tenth of the others. */
   #idleTicks = 0
@@ -75,6 +70,7 @@ export class Queue {
   /** Is what the group is worked out on no more than what one request has read once? */
   #isGuess = false
   readonly #ticker: NodeJS.Timeout
+  #isStopped = false
 
   /** @param first - what is under way. */
   constructor(context: Context, sid: string, first: Entry, owner: QueueOwner) {
@@ -104,11 +100,18 @@ export class Queue {
     this.push(new Entry(this.#sid, change, done, new AsyncResource('SESSION_CHANGE')))
   }
 
-  wait(task: () => void): void {
+  /** A read: half of its time it waits, at most. */
+  wait<T>(ask: (done: Done<T>) => void, done: Done<T>): void {
     const after = this.#waiting.at(-1) ?? this.#group.at(-1)
     // The last has just been told that it failed, and asks.
-    if (after === undefined) task()
-    else this.#readers.push({ task: AsyncResource.bind(task), after, deadline: this.#ticks + TICKS / 2 })
+    if (after === undefined) {
+      ask(done)
+      return
+    }
+    const { sessions, settings } = this.#context
+    const patience = this.#ticks + TICKS / 2
+    const deadline = this.#ticks + (TICKS * sessions.patience) / settings.timeout
+    this.#readers.push(new Reader(ask, done, after, { patience, deadline }) as Reader)
   }
 
   push(entry: Entry): void {
@@ -124,9 +127,15 @@ export class Queue {
 
   #stop(): void {
     this.#group = []
-    clearInterval(this.#ticker)
     this.#owner.idle()
     this.#release(() => true)
+    this.#isStopped = true
+    this.#restSoon()
+  }
+
+  /** Its reads have deadlines yet. */
+  #restSoon(): void {
+    if (this.#isStopped && this.#asking.size === 0) clearInterval(this.#ticker)
   }
 
   /** One group after the other, until nobody waits. Never rejects. */
@@ -375,7 +384,24 @@ export class Queue {
     if (this.#readers.length === 0) return
     const free = this.#readers.filter(isFree)
     this.#readers = this.#readers.filter(reader => !isFree(reader))
-    for (const { task } of free) task()
+    for (const reader of free) {
+      this.#asking.add(reader)
+      reader.goAhead(() => this.#ended(reader))
+    }
+  }
+
+  #ended(reader: Reader): void {
+    this.#asking.delete(reader)
+    this.#restSoon()
+  }
+
+  #expireReads(): void {
+    const { timeout } = this.#context.settings
+    for (const reader of this.#asking) {
+      if (reader.deadline > this.#ticks) continue
+      this.#ended(reader)
+      reader.fail(new MemcachedStoreError('ERR_TIMEOUT', `A session was not read within ${timeout} ms`))
+    }
   }
 
   #tick(): void {
@@ -386,6 +412,7 @@ export class Queue {
     for (const entries of [this.#group, this.#waiting]) {
       for (const entry of entries) if (entry.deadline <= this.#idleTicks) this.#expire(entry)
     }
-    this.#release(({ deadline }) => deadline <= this.#ticks)
+    this.#release(({ patience }) => patience <= this.#ticks)
+    this.#expireReads()
   }
 }
