@@ -130,11 +130,11 @@ export class Queue {
     this.#owner.idle()
     this.#release(() => true)
     this.#isStopped = true
-    this.#restSoon()
+    this.#rest()
   }
 
-  /** Its reads have deadlines yet. */
-  #restSoon(): void {
+  /** Unless reads have gone ahead, which have deadlines yet. */
+  #rest(): void {
     if (this.#isStopped && this.#asking.size === 0) clearInterval(this.#ticker)
   }
 
@@ -392,7 +392,7 @@ export class Queue {
 
   #ended(reader: Reader): void {
     this.#asking.delete(reader)
-    this.#restSoon()
+    this.#rest()
   }
 
   #expireReads(): void {
