@@ -109,9 +109,12 @@ function casesOf(
   return cases
 }
 
-/** So many timeouts an operation may take: one for the first write, one from its first wait on. Those of many steps have more. */
+/**
+ * So many timeouts an operation may take: a read one, whatever it waits for; a change one for its first write, and
+ * one from its first wait on. Those of many steps have more.
+ */
 const MAX_TIMEOUTS: Partial<Record<Operation['what'], number>> = {
-  get: 1.6,
+  get: 1.01,
   set: 2.2,
   touch: 2.2,
   destroy: 2.2,

@@ -54,6 +54,11 @@ export const MUTANTS: readonly Mutant[] = [
     'const isUndone = known.isLike(over)',
     'const isUndone = true',
   ]),
+  plain('gives a read a second deadline, once it has waited', [
+    QUEUE,
+    'if (reader.deadline > this.#ticks) continue',
+    'continue',
+  ]),
   plain('runs an update once more, though it may have been stored', [
     'operations/update.ts',
     'readonly isOnce = true',
