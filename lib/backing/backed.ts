@@ -34,6 +34,8 @@ export interface BackedOptions {
  */
 export class Backed implements Front {
   readonly patience: number
+  /** Each of its steps has a deadline. All of it has none: it must not fail while one of the two sides answers. */
+  readonly readPatience: number = Infinity
   readonly #front: LinedFront
   readonly #shelf: Shelf
   readonly #counts: BackingCounts

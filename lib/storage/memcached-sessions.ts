@@ -33,6 +33,7 @@ export class MemcachedSessions implements Sessions {
   readonly #maxItemSize: number
   readonly #tombstone: number
   readonly patience: number
+  readonly readPatience: number
 
   constructor(cluster: Cluster, keys: Keys, form: StoredForm, scan: Scan, options: SessionsOptions) {
     this.#cluster = cluster
@@ -42,6 +43,7 @@ export class MemcachedSessions implements Sessions {
     this.#maxItemSize = options.maxItemSize
     this.#tombstone = options.tombstone * 1000
     this.patience = options.timeout
+    this.readPatience = options.timeout
   }
 
   addressOf(sid: string): string {

@@ -59,6 +59,10 @@ export class MovedSessions implements Sessions {
     return this.#sessions.patience
   }
 
+  get readPatience(): number {
+    return this.#sessions.readPatience
+  }
+
   addressOf(sid: string): string {
     return this.#sessions.addressOf(sid)
   }

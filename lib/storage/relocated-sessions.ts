@@ -26,6 +26,10 @@ export class RelocatedSessions implements Sessions {
     return this.#sessions.patience
   }
 
+  get readPatience(): number {
+    return this.#sessions.readPatience
+  }
+
   addressOf(sid: string): string {
     return this.#sessions.addressOf(sid)
   }

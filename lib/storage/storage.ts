@@ -37,6 +37,9 @@ export interface Sessions {
   /** Milliseconds that a change has from its first wait on, as long as nothing gets on. */
   readonly patience: number
 
+  /** Milliseconds that a read has in all, once it has had to wait for changes. */
+  readonly readPatience: number
+
   /** Where a session lives: of which server, for people. */
   addressOf(sid: string): string
 

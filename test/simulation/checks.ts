@@ -110,8 +110,8 @@ function casesOf(
 }
 
 /**
- * So many timeouts an operation may take: a read one, whatever it waits for; a change one for its first write, and
- * one from its first wait on. Those of many steps have more.
+ * So many timeouts an operation may take: a read one, whatever it waits for, but for one with a backing store, which
+ * has many steps; a change one for its first write, and one from its first wait on. Those of many steps have more.
  */
 const MAX_TIMEOUTS: Partial<Record<Operation['what'], number>> = {
   get: 1.01,
@@ -119,6 +119,7 @@ const MAX_TIMEOUTS: Partial<Record<Operation['what'], number>> = {
   touch: 2.2,
   destroy: 2.2,
 }
+const MAX_OF_BACKED_READ = 1.6
 const MAX_OF_MANY_STEPS = 20
 
 /** Every callback came, once and in time, with nothing thrown where nobody catches. */
@@ -126,7 +127,9 @@ function judgeCalls({ plan, history, violations }: Court): void {
   const { timeout, backing } = plan.setting
   const more = backing === null ? 0 : 2 * timeout + 4 * backing.timeout
   for (const { what, sid, calls, start, end, number } of history.operations) {
-    if (calls === 1 && end - start > (MAX_TIMEOUTS[what] ?? MAX_OF_MANY_STEPS) * (timeout + more)) {
+    const isBackedRead = what === 'get' && backing !== null
+    const most = isBackedRead ? MAX_OF_BACKED_READ : (MAX_TIMEOUTS[what] ?? MAX_OF_MANY_STEPS)
+    if (calls === 1 && end - start > most * (timeout + more)) {
       violations.push(
         `late: operation ${number}, ${what} ${sid}, took ${Math.round(end - start)} of ${timeout} ms`,
       )

@@ -252,6 +252,11 @@ export const MUTANTS: readonly Mutant[] = [
     'await this.#debts.paid(sid)\n      return await both()',
     'return await both()',
   ]),
+  backed('fails a read that has waited, though the backing store could tell', [
+    BACKED,
+    'readonly readPatience: number = Infinity',
+    'readonly readPatience: number = 500',
+  ]),
   backed('trusts a server that was away', [
     BACKED,
     'return !this.#suspicion.isEmpty && this.#suspicion.falls(this.#front.addressOf(sid))',

@@ -110,7 +110,7 @@ export class Queue {
     }
     const { sessions, settings } = this.#context
     const patience = this.#ticks + TICKS / 2
-    const deadline = this.#ticks + (TICKS * sessions.patience) / settings.timeout
+    const deadline = this.#ticks + (TICKS * sessions.readPatience) / settings.timeout
     this.#readers.push(new Reader(ask, done, after, { patience, deadline }) as Reader)
   }
 
