@@ -83,7 +83,7 @@ function excuseUnkept({ database }: Court, { operations }: Case, { losses }: Fat
 }
 
 function excuse(
-  { plan, history, database }: Court,
+  { plan, history, servers, database }: Court,
   { operations, losses, distrusted, rows }: Fate,
   until: number,
 ): string | undefined {
@@ -164,12 +164,18 @@ function excuse(
       ),
   )
   if (isLeftInTheMiddle) return 'memcached goes away while a change is on its way, and others change it'
-  // One that has lost its connection is told what the backing store has.
+  // One that has lost its connection, or whose server is away, is told what the backing store has.
+  const liesOn = (name: string, sid: string): boolean =>
+    servers.some(server => server.name === name && server.changes.has(PREFIX + sid))
   const isReadBehind = operations.some(
-    ({ what, process, start, end }) =>
+    ({ what, process, sid, start, end }) =>
       what === 'get' &&
       end === until &&
-      history.doubts.some(doubt => doubt.process === process && doubt.time >= start && doubt.time <= end) &&
+      (history.doubts.some(doubt => doubt.process === process && doubt.time >= start && doubt.time <= end) ||
+        gone.some(
+          ({ process: by, server, from, to }) =>
+            by === process && from <= end && to >= start && liesOn(server, sid),
+        )) &&
       changes.some(
         left =>
           left.start <= end &&
