@@ -4,6 +4,7 @@ import { TOMBSTONE_LOST, type Write, writesOf } from './check-data.ts'
 import type { Case, Court } from './checks.ts'
 import type { Operation } from './history.ts'
 import { PREFIX, userOf } from './session.ts'
+import { distrustOf } from './timeline.ts'
 
 const KEYS = new Keys(PREFIX)
 /** Milliseconds for which a session is listed that is not the user's yet. */
@@ -101,18 +102,25 @@ function judgeSignOut(court: Court, one: Case, ending: Operation): void {
 
 /** May this login have come after the sign-out began? Not where it was listed by then: its own write comes last. */
 function isAfter(
-  { servers }: Court,
+  { servers, database }: Court,
   { sid }: Case,
   { start, end }: Write,
   { sid: user, ...ending }: Operation,
 ): boolean {
   if (end < ending.start) return false
-  const indexes = servers.flatMap(server => server.changes.get(KEYS.ofUser(user)) ?? [])
+  const key = KEYS.ofUser(user)
+  const indexes = servers.flatMap(server => server.changes.get(key) ?? [])
+  const holds = (record: string): boolean => record.includes(`"${sid}"`)
   // Once more, where it did not hear whether it is.
-  const listed = indexes.findLast(
-    ({ time, value }) => time >= start && time <= end && String(value).includes(`"${sid}"`),
+  const listed = indexes.findLast(({ time, value }) => time >= start && time <= end && holds(String(value)))
+  if (listed === undefined || listed.time >= ending.start) return true
+  // Who does not trust memcached goes by what the backing store has by then.
+  const isDistrusted = distrustOf(indexes).some(time => time >= ending.start && time <= ending.end)
+  const rows = database.changes.get(`@${key}`) ?? []
+  const row = rows.find(
+    ({ what, asked, text }) => what === 'set' && asked >= listed.time && holds(JSON.parse(text).record),
   )
-  return listed === undefined || listed.time >= ending.start
+  return isDistrusted && row !== undefined && row.time >= ending.start
 }
 
 /** Had its time passed before it was saved? */
