@@ -60,8 +60,8 @@ describe.skipIf(!hasMemcached)('slow server', () => {
     const { operations, proxy } = lab
     await lab.warmUp()
     const { connections } = proxy
-    // It goes ahead at the half of its time, and would be answered at one and a half.
-    proxy.delay(PATIENT.timeout * 0.95)
+    // It goes ahead at the half of its time, and would be answered after 1.3 of it.
+    proxy.delay(PATIENT.timeout * 0.8)
     const saved = operations.set('same')
     const reads = [operations.get('same'), operations.getMany(['other', 'same'])]
     expect((await saved).error).toBeNull()

@@ -36,7 +36,7 @@ export class Changes implements ChangeQueues {
 
   /**
    * Runs a read now, or when the changes that came before it have ended, so that what was saved is read.
-   * It waits for half of its time at most: then it goes ahead, as one of another process would.
+   * It waits for half the timeout at most: then it goes ahead, as one of another process would.
    */
   read<T>(context: Context, sid: string, done: Done<T>, ask: Read<T>): void {
     const busy = this.#busy.size === 0 ? undefined : this.#busy.get(sid)

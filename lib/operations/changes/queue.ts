@@ -100,7 +100,7 @@ export class Queue {
     this.push(new Entry(this.#sid, change, done, new AsyncResource('SESSION_CHANGE')))
   }
 
-  /** A read: half of its time it waits, at most. */
+  /** A read: it waits for half the timeout at most. */
   wait<T>(ask: (done: Done<T>) => void, done: Done<T>): void {
     const after = this.#waiting.at(-1) ?? this.#group.at(-1)
     // The last has just been told that it failed, and asks.
